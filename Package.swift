@@ -1,0 +1,51 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "swift-rbn",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "RBNRuntime", targets: ["RBNRuntime"]),
+    .executable(name: "rbn", targets: ["rbn"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"),
+  ],
+  targets: [
+    // System libraries.
+    .systemLibrary(name: "CLibZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .systemLibrary(name: "CJSONC", pkgConfig: "json-c", providers: [.apt(["libjson-c-dev"])]),
+    .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+
+    // From bytes to tensors, one direction only; see the DocC article "Architecture".
+    .target(name: "CRBNKernels"),
+    .target(name: "RBNTensor"),
+    .target(
+      name: "RBNFormats", dependencies: ["RBNTensor", "CLibZip", "CJSONC", "CLibCrypto"]),
+    .target(name: "RBNGraph", dependencies: ["RBNTensor", "RBNFormats"]),
+    .target(name: "RBNExecution", dependencies: ["RBNTensor", "RBNGraph", "CRBNKernels"]),
+    .target(name: "RBNImage", dependencies: ["RBNTensor", "CTurboJPEG", "CSPNG"]),
+    .target(
+      name: "RBNRuntime",
+      dependencies: ["RBNTensor", "RBNFormats", "RBNGraph", "RBNExecution", "RBNImage"]),
+    .executableTarget(
+      name: "rbn",
+      dependencies: [
+        "RBNRuntime",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    .testTarget(name: "RBNTensorTests", dependencies: ["RBNTensor"]),
+    .testTarget(name: "RBNFormatsTests", dependencies: ["RBNFormats"]),
+    .testTarget(name: "RBNGraphTests", dependencies: ["RBNGraph"]),
+    .testTarget(name: "RBNExecutionTests", dependencies: ["RBNExecution", "RBNFormats", "CRBNKernels"]),
+    .testTarget(name: "RBNImageTests", dependencies: ["RBNImage"]),
+    .testTarget(name: "RBNRuntimeTests", dependencies: ["RBNRuntime"]),
+    .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "rbn"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+#include "rbn_kernels.h"

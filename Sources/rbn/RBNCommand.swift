@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct RBNCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "rbn")
+}
