@@ -4,7 +4,13 @@ extension Tensor {
   /// - Complexity: O(count); a copy even when the dtype is float32.
   public var floats: [Float] {
     [Float](unsafeUninitializedCapacity: count) { buffer, written in
-      convert { buffer[$0] = Float($1) } wide: { buffer[$0] = Float($1) } integer: { buffer[$0] = Float($1) }
+      convert {
+        buffer[$0] = Float($1)
+      } wide: {
+        buffer[$0] = Float($1)
+      } integer: {
+        buffer[$0] = Float($1)
+      }
       written = count
     }
   }
@@ -14,7 +20,13 @@ extension Tensor {
   /// - Complexity: O(count).
   public var doubles: [Double] {
     [Double](unsafeUninitializedCapacity: count) { buffer, written in
-      convert { buffer[$0] = Double($1) } wide: { buffer[$0] = $1 } integer: { buffer[$0] = Double($1) }
+      convert {
+        buffer[$0] = Double($1)
+      } wide: {
+        buffer[$0] = $1
+      } integer: {
+        buffer[$0] = Double($1)
+      }
       written = count
     }
   }
@@ -28,13 +40,31 @@ extension Tensor {
       switch target {
       case .float32:
         let out = bytes.bindMemory(to: Float.self)
-        convert { out[$0] = Float($1) } wide: { out[$0] = Float($1) } integer: { out[$0] = Float($1) }
+        convert {
+          out[$0] = Float($1)
+        } wide: {
+          out[$0] = Float($1)
+        } integer: {
+          out[$0] = Float($1)
+        }
       case .float64:
         let out = bytes.bindMemory(to: Double.self)
-        convert { out[$0] = Double($1) } wide: { out[$0] = $1 } integer: { out[$0] = Double($1) }
+        convert {
+          out[$0] = Double($1)
+        } wide: {
+          out[$0] = $1
+        } integer: {
+          out[$0] = Double($1)
+        }
       case .float16:
         let out = bytes.bindMemory(to: Float16.self)
-        convert { out[$0] = Float16($1) } wide: { out[$0] = Float16($1) } integer: { out[$0] = Float16($1) }
+        convert {
+          out[$0] = Float16($1)
+        } wide: {
+          out[$0] = Float16($1)
+        } integer: {
+          out[$0] = Float16($1)
+        }
       case .bfloat16:
         let out = bytes.bindMemory(to: UInt16.self)
         convert {
@@ -46,7 +76,8 @@ extension Tensor {
         }
       default:
         throw RBNError(
-          .unsupportedDType, .usage, "\(dtype) can't be converted to \(target): only to a floating-point dtype")
+          .unsupportedDType, .usage,
+          "\(dtype) can't be converted to \(target): only to a floating-point dtype")
       }
     }
   }

@@ -20,10 +20,12 @@ public struct Tensor: Sendable {
   /// - Throws: `tensor.invalid-shape`; `tensor.size-mismatch` when the storage ends before the tensor does.
   package init(shape: Shape, dtype: DType, storage: TensorStorage, byteOffset: Int = 0) throws {
     let byteCount = try shape.byteCount(of: dtype)
-    guard byteOffset >= 0, byteOffset <= storage.bytes.count, byteCount <= storage.bytes.count - byteOffset else {
+    guard byteOffset >= 0, byteOffset <= storage.bytes.count, byteCount <= storage.bytes.count - byteOffset
+    else {
       throw RBNError(
         .sizeMismatch, .input,
-        "a \(dtype) tensor of shape \(shape) at byte \(byteOffset) does not fit in \(storage.bytes.count) bytes")
+        "a \(dtype) tensor of shape \(shape) at byte \(byteOffset) does not fit in \(storage.bytes.count) bytes"
+      )
     }
     self.shape = shape
     self.dtype = dtype
@@ -51,7 +53,8 @@ public struct Tensor: Sendable {
     let needed = try shape.elementCount()
     guard needed == scalars.count else {
       throw RBNError(
-        .sizeMismatch, .input, "\(scalars.count) scalars were given for the shape \(shape), which has \(needed)")
+        .sizeMismatch, .input,
+        "\(scalars.count) scalars were given for the shape \(shape), which has \(needed)")
     }
     try self.init(shape: shape, dtype: .float32) { bytes in
       scalars.withUnsafeBytes { bytes.copyMemory(from: $0) }
