@@ -1,1 +1,190 @@
 #pragma once
+
+// Vector kernels over float32 activations in NHWC order. None allocates, starts a thread, or reads a byte outside
+// the rows it is given. Each exists once per instruction set, under a suffix: see RBN_DECLARE_KERNELS.
+//
+// The order in which an output element is summed is part of the contract: it depends only on the kernel's own sizes
+// (taps, then input channels, in order), never on which pixels or images share a tile.
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Elementwise functions. RBN_CLAMP is min(max(x, low), high), and the identity when the bounds are infinite; a NaN
+// stays a NaN in all of them.
+typedef enum rbn_activation_kind {
+  RBN_CLAMP = 0,
+  RBN_HARDSWISH,
+  RBN_HARDSIGMOID,
+  RBN_SILU,
+  RBN_SIGMOID,
+  RBN_GELU,
+  RBN_GELU_TANH,
+  RBN_EXP,
+  RBN_TANH,
+  RBN_NEG,
+  RBN_ABS,
+  RBN_SQRT,
+  RBN_RSQRT,
+  RBN_RECIPROCAL,
+} rbn_activation_kind;
+
+typedef enum rbn_operation { RBN_ADD = 0, RBN_SUB, RBN_MUL, RBN_DIV } rbn_operation;
+
+// Pixels that share a row of sums: a multiple of every tile's number of pixels.
+enum { RBN_SUMS_BLOCK = 48 };
+
+typedef struct rbn_activation {
+  int32_t kind;
+  float low;
+  float high;
+} rbn_activation;
+
+// What happens to v, an output of a convolution, before it is stored: in this order v += bias; sums += v;
+// v = v * scale + shift; v += residual; v = activation(v). Null pointers leave their step out.
+typedef struct rbn_epilogue {
+  const float *bias;      // [channels]
+  const float *scale;     // [channels], with shift
+  const float *shift;     // [channels]
+  const float *residual;  // addressed as the output is
+  double *sums;           // [ceil(pixels / RBN_SUMS_BLOCK)][sums_stride], added to
+  size_t sums_stride;
+  rbn_activation activation;
+} rbn_epilogue;
+
+// A run of pixels times one panel of output channels.
+typedef struct rbn_conv_task {
+  // [ceil(pixels / tile_pixels)][taps][tile_pixels] pointers to rows of input channels (see rbn_gather_rows), or null
+  // when pixel p reads only input + p * input_stride.
+  const float *const *rows;
+  const float *input;
+  size_t input_stride;
+  size_t channel_offset;  // of the group's first channel within a row
+  size_t taps;
+  size_t depth;          // input channels of the group
+  size_t pixels;
+  size_t channels;       // output channels stored, at most the panel's width
+  const float *weights;  // [taps * depth][panel width], zeros beyond `channels`
+  float *output;         // of pixel 0, channel 0 of the panel
+  size_t output_stride;  // floats between pixels
+  rbn_epilogue epilogue; // pointers are to the panel's first channel
+} rbn_conv_task;
+
+// A run of pixels of a depthwise convolution. Output channel c reads input channel c / multiplier.
+typedef struct rbn_depthwise_task {
+  const float *const *rows;  // as in rbn_conv_task
+  size_t taps;
+  size_t multiplier;
+  size_t pixels;
+  size_t channels;        // output channels
+  const float *weights;   // [taps][weights_stride]
+  size_t weights_stride;  // a multiple of the vector length
+  float *output;
+  size_t output_stride;
+  rbn_epilogue epilogue;
+} rbn_depthwise_task;
+
+// Which input pixels a window reads.
+typedef struct rbn_window {
+  const float *input;   // of the first image
+  const float *padding; // the row read outside of the image, `channels` long
+  size_t channels;
+  size_t height, width;
+  size_t output_height, output_width;
+  size_t kernel_height, kernel_width;
+  size_t stride_y, stride_x;
+  size_t padding_y, padding_x;
+  size_t dilation_y, dilation_x;
+} rbn_window;
+
+// Writes the rows of `count` output pixels, starting with pixel `first` of the flattened (image, y, x), in the order
+// [tile][tap][tile_pixels]. Entries of the last tile beyond `count` are not written.
+void rbn_gather_rows(const rbn_window *window, size_t first, size_t count, size_t tile_pixels, const float **rows);
+
+// One window of a pooling layer, already clipped to the image: rows × columns input pixels.
+typedef struct rbn_pool_task {
+  const float *input;    // the window's first pixel
+  size_t rows, columns;
+  size_t row_stride, column_stride;  // in floats
+  size_t channels;
+  float *output;
+} rbn_pool_task;
+
+// x as `rows` rows of `channels`, dense.
+typedef struct rbn_affine_task {
+  const float *input;
+  const float *scale, *shift;  // [channels]
+  const float *residual;       // as input, or null
+  float *output;               // may be input
+  size_t rows, channels;
+  rbn_activation activation;
+} rbn_affine_task;
+
+// An operation on `rows` rows of `channels`; b repeats for each row when `repeats_row`. `swapped` computes b ∘ a.
+typedef struct rbn_binary_task {
+  int32_t operation;
+  int32_t swapped;
+  int32_t repeats_row;
+  const float *a, *b;
+  float *output;  // may be a or b
+  size_t rows, channels;
+} rbn_binary_task;
+
+// The kernels that every instruction set has beside its convolution tiles.
+//
+// channel_sums adds the sum of each channel over the rows, in double precision and row order, to its last argument.
+// transpose writes output[c * output_stride + r] = input[r * input_stride + c].
+#define RBN_DECLARE_KERNELS(suffix)                                                                               \
+  void rbn_depthwise_##suffix(const rbn_depthwise_task *);                                                        \
+  void rbn_max_pool_##suffix(const rbn_pool_task *);                                                              \
+  void rbn_mean_pool_##suffix(const rbn_pool_task *, float divisor);                                              \
+  void rbn_channel_sums_##suffix(const float *, size_t rows, size_t row_stride, size_t channels, double *);       \
+  void rbn_affine_##suffix(const rbn_affine_task *);                                                              \
+  void rbn_unary_##suffix(const float *, float *, size_t count, rbn_activation);                                  \
+  void rbn_binary_##suffix(const rbn_binary_task *);                                                              \
+  void rbn_binary_scalar_##suffix(                                                                                \
+      int32_t operation, int32_t swapped, const float *, float scalar, float *, size_t count);                    \
+  void rbn_transpose_##suffix(                                                                                    \
+      const float *, size_t rows, size_t columns, size_t input_stride, float *, size_t output_stride);
+
+// Convolution tiles are named by pixels × output channels.
+RBN_DECLARE_KERNELS(portable)
+void rbn_conv_6x16_portable(const rbn_conv_task *);
+void rbn_conv_4x8_portable(const rbn_conv_task *);
+void rbn_conv_8x4_portable(const rbn_conv_task *);
+
+#if defined(__x86_64__)
+RBN_DECLARE_KERNELS(avx2)
+void rbn_conv_6x16_avx2(const rbn_conv_task *);
+void rbn_conv_8x8_avx2(const rbn_conv_task *);
+
+RBN_DECLARE_KERNELS(avx512)
+void rbn_conv_6x64_avx512(const rbn_conv_task *);
+void rbn_conv_8x48_avx512(const rbn_conv_task *);
+void rbn_conv_8x32_avx512(const rbn_conv_task *);
+void rbn_conv_8x16_avx512(const rbn_conv_task *);
+#endif
+
+// Pixels in a tile of the depthwise kernels.
+enum { RBN_DEPTHWISE_TILE = 6 };
+
+// Whether this processor and its operating system run the kernels of a suffix.
+int rbn_supports_avx2(void);
+int rbn_supports_avx512(void);
+
+// How many processors the calling thread may run on; 0 when that is not known.
+int rbn_affinity_count(void);
+
+// Waits a moment inside of a spin loop.
+void rbn_spin_hint(void);
+
+// Whether the calling thread is inside of a parallel loop; `rbn_set_…` returns the former value.
+int rbn_in_parallel_loop(void);
+int rbn_set_in_parallel_loop(int value);
+
+#ifdef __cplusplus
+}
+#endif

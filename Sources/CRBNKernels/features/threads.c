@@ -1,0 +1,34 @@
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE
+#endif
+
+#include "rbn_kernels.h"
+
+#if defined(__linux__)
+#include <sched.h>
+
+int rbn_affinity_count(void) {
+  cpu_set_t mask;
+  return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
+}
+#else
+int rbn_affinity_count(void) { return 0; }
+#endif
+
+static _Thread_local int in_parallel_loop = 0;
+
+int rbn_in_parallel_loop(void) { return in_parallel_loop; }
+
+int rbn_set_in_parallel_loop(int value) {
+  const int former = in_parallel_loop;
+  in_parallel_loop = value;
+  return former;
+}
+
+void rbn_spin_hint(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}

@@ -1,1 +1,0 @@
-#include "rbn_kernels.h"

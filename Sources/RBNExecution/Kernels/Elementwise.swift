@@ -1,0 +1,112 @@
+import CRBNKernels
+import RBNGraph
+
+/// Elementwise functions over float32 activations in (N, H, W, C) order. Outputs may be one of the inputs.
+package struct Elementwise: Sendable {
+  private let table: KernelTable
+  private let pool: ThreadPool
+  /// Floats of a piece of work: fits in the first-level cache twice.
+  private static let pieceSize = 4096
+
+  package init(table: KernelTable, pool: ThreadPool) {
+    self.table = table
+    self.pool = pool
+  }
+
+  /// output = function(input), `count` elements.
+  package func unary(
+    _ function: Activation, _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let (kernel, activation) = (table.unary.function, function.kernel)
+    forEachPiece(count, unit: 1) { first, length in kernel(input + first, output + first, length, activation) }
+  }
+
+  /// output = a ∘ b, `count` elements each.
+  package func binary(
+    _ function: Binary.Function, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ output: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let kernel = table.binary.function
+    let operation = function.kernel
+    forEachPiece(count, unit: 1) { first, length in
+      var task = rbn_binary_task(
+        operation: operation, swapped: 0, repeats_row: 0, a: a + first, b: b + first, output: output + first,
+        rows: 1, channels: length)
+      kernel(&task)
+    }
+  }
+
+  /// output = a ∘ scalar, or scalar ∘ a when `scalarIsFirst`.
+  package func binary(
+    _ function: Binary.Function, _ a: UnsafePointer<Float>, scalar: Float, scalarIsFirst: Bool = false,
+    _ output: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let kernel = table.binaryScalar.function
+    let operation = function.kernel
+    forEachPiece(count, unit: 1) { first, length in
+      kernel(operation, scalarIsFirst ? 1 : 0, a + first, scalar, output + first, length)
+    }
+  }
+
+  /// output(n, p, c) = a(n, p, c) ∘ b(c), or b(n, c) when `isPerInstance`; operands swapped when `rowIsFirst`.
+  package func binary(
+    _ function: Binary.Function, _ a: UnsafePointer<Float>, row b: UnsafePointer<Float>, isPerInstance: Bool,
+    rowIsFirst: Bool = false, _ output: UnsafeMutablePointer<Float>, batch: Int, pixels: Int, channels: Int
+  ) {
+    let kernel = table.binary.function
+    let operation = function.kernel
+    for image in 0..<(isPerInstance ? batch : 1) {
+      let offset = image * pixels * channels
+      forEachPiece((isPerInstance ? 1 : batch) * pixels * channels, unit: channels) { first, length in
+        var task = rbn_binary_task(
+          operation: operation, swapped: rowIsFirst ? 1 : 0, repeats_row: 1, a: a + offset + first,
+          b: b + image * channels, output: output + offset + first, rows: length / channels, channels: channels)
+        kernel(&task)
+      }
+    }
+  }
+
+  /// output = activation(scale(n, c) · input + shift(n, c) + residual): the apply step of a Representative BatchNorm.
+  ///
+  /// - Parameters:
+  ///   - scale: (batch, channels), as is shift.
+  ///   - residual: (batch, pixels, channels), or `nil` for none.
+  package func instanceAffine(
+    _ input: UnsafePointer<Float>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>,
+    residual: UnsafePointer<Float>? = nil, activation: Activation = .identity,
+    _ output: UnsafeMutablePointer<Float>, batch: Int, pixels: Int, channels: Int
+  ) {
+    let (kernel, activation) = (table.affine.function, activation.kernel)
+    let rows = Swift.max(Self.pieceSize / Swift.max(channels, 1), 1)
+    let runs = (pixels + rows - 1) / rows
+    pool.parallelFor(count: batch * runs) { index, _ in
+      let (image, run) = index.quotientAndRemainder(dividingBy: runs)
+      let offset = (image * pixels + run * rows) * channels
+      var task = rbn_affine_task(
+        input: input + offset, scale: scale + image * channels, shift: shift + image * channels,
+        residual: residual.map { $0 + offset }, output: output + offset,
+        rows: Swift.min(rows, pixels - run * rows), channels: channels, activation: activation)
+      kernel(&task)
+    }
+  }
+
+  /// Cuts `count` elements into runs of whole units.
+  private func forEachPiece(_ count: Int, unit: Int, _ body: (_ first: Int, _ length: Int) -> Void) {
+    guard count > 0 else { return }
+    let length = Swift.max(Self.pieceSize / unit, 1) * unit
+    pool.parallelFor(count: (count + length - 1) / length) { index, _ in
+      body(index * length, Swift.min(length, count - index * length))
+    }
+  }
+}
+
+extension Binary.Function {
+  fileprivate var kernel: Int32 {
+    switch self {
+    case .add: Int32(RBN_ADD.rawValue)
+    case .sub: Int32(RBN_SUB.rawValue)
+    case .mul: Int32(RBN_MUL.rawValue)
+    case .div: Int32(RBN_DIV.rawValue)
+    }
+  }
+}
