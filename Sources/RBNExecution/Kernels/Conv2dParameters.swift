@@ -84,7 +84,8 @@ package struct Conv2dParameters: Hashable, Sendable {
   package func outputSize(height: Int, width: Int) throws -> Axes {
     func output(_ size: Int, _ axis: KeyPath<Axes, Int>) throws -> Int {
       let span = (kernel[keyPath: axis] - 1) * dilation[keyPath: axis] + 1
-      let (padded, overflow) = size.addingReportingOverflow(padding[keyPath: axis] + paddingEnd[keyPath: axis])
+      let (padded, overflow) = size.addingReportingOverflow(
+        padding[keyPath: axis] + paddingEnd[keyPath: axis])
       guard size > 0, !overflow, padded >= span else {
         throw RBNError(
           .invalidConvolution, .input,

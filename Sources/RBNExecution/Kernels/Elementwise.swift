@@ -18,7 +18,8 @@ package struct Elementwise: Sendable {
     _ function: Activation, _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, count: Int
   ) {
     let (kernel, activation) = (table.unary.function, function.kernel)
-    forEachPiece(count, unit: 1) { first, length in kernel(input + first, output + first, length, activation) }
+    forEachPiece(count, unit: 1) { first, length in kernel(input + first, output + first, length, activation)
+    }
   }
 
   /// output = a ∘ b, `count` elements each.
@@ -60,7 +61,8 @@ package struct Elementwise: Sendable {
       forEachPiece((isPerInstance ? 1 : batch) * pixels * channels, unit: channels) { first, length in
         var task = rbn_binary_task(
           operation: operation, swapped: rowIsFirst ? 1 : 0, repeats_row: 1, a: a + offset + first,
-          b: b + image * channels, output: output + offset + first, rows: length / channels, channels: channels)
+          b: b + image * channels, output: output + offset + first, rows: length / channels,
+          channels: channels)
         kernel(&task)
       }
     }

@@ -10,7 +10,8 @@ package struct KernelTable: Sendable {
     @Sendable @convention(c) (UnsafePointer<Float>?, Int, Int, Int, UnsafeMutablePointer<Double>?) -> Void
   package typealias AffineFunction = @Sendable @convention(c) (UnsafePointer<rbn_affine_task>?) -> Void
   package typealias UnaryFunction =
-    @Sendable @convention(c) (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int, rbn_activation) -> Void
+    @Sendable @convention(c) (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int, rbn_activation) ->
+    Void
   package typealias BinaryFunction = @Sendable @convention(c) (UnsafePointer<rbn_binary_task>?) -> Void
   package typealias BinaryScalarFunction =
     @Sendable @convention(c) (

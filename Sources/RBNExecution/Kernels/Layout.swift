@@ -13,14 +13,16 @@ package struct Layout: Sendable {
 
   /// (batch, channels, pixels) to (batch, pixels, channels); the two must not overlap.
   package func channelsLast(
-    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, batch: Int, channels: Int, pixels: Int
+    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, batch: Int, channels: Int,
+    pixels: Int
   ) {
     transpose(input, output, batch: batch, rows: channels, columns: pixels)
   }
 
   /// (batch, pixels, channels) to (batch, channels, pixels); the two must not overlap.
   package func channelsFirst(
-    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, batch: Int, channels: Int, pixels: Int
+    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, batch: Int, channels: Int,
+    pixels: Int
   ) {
     transpose(input, output, batch: batch, rows: pixels, columns: channels)
   }

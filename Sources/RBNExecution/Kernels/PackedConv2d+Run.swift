@@ -39,12 +39,14 @@ extension PackedConv2d {
     let output = try parameters.outputSize(height: height, width: width)
     func bytes(isPerInstance: Bool, collectsSums: Bool) -> Int {
       let run = plan(
-        batch: batch, output: output, threads: threads, isPerInstance: isPerInstance, collectsSums: collectsSums)
+        batch: batch, output: output, threads: threads, isPerInstance: isPerInstance,
+        collectsSums: collectsSums)
       return threads * run.tableBytes
         + (collectsSums ? run.instances * run.blocks * parameters.outChannels * 8 : 0)
     }
     return max(
-      bytes(isPerInstance: false, collectsSums: false), bytes(isPerInstance: true, collectsSums: collectsSums))
+      bytes(isPerInstance: false, collectsSums: false), bytes(isPerInstance: true, collectsSums: collectsSums)
+    )
   }
 
   private func plan(
@@ -181,7 +183,9 @@ extension PackedConv2d {
   }
 
   /// Adds the blocks' sums in the order of the pixels.
-  private func reduce(_ partial: UnsafeMutablePointer<Double>, _ run: Run, into sums: UnsafeMutablePointer<Double>) {
+  private func reduce(
+    _ partial: UnsafeMutablePointer<Double>, _ run: Run, into sums: UnsafeMutablePointer<Double>
+  ) {
     let channels = parameters.outChannels
     for instance in 0..<run.instances {
       let total = sums + instance * channels

@@ -56,7 +56,8 @@ package struct Pooling: Sendable {
       for x in 0..<sizes.outputWidth {
         let columns = span(x, sizes.width, 1)
         var task = self.task(
-          input, output, sizes, image, y, x, rows, columns, dilation: (window.dilation[0], window.dilation[1]))
+          input, output, sizes, image, y, x, rows, columns, dilation: (window.dilation[0], window.dilation[1])
+        )
         function(&task)
       }
     }
@@ -68,7 +69,8 @@ package struct Pooling: Sendable {
   ///   - countIncludePad: Whether the padding counts in the divisor (what `ceil_mode` adds beyond it never does).
   ///   - divisorOverride: Divides every sum, if given.
   package func average(
-    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ sizes: Sizes, _ window: PoolWindow,
+    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ sizes: Sizes,
+    _ window: PoolWindow,
     countIncludePad: Bool, divisorOverride: Int? = nil
   ) {
     func span(_ position: Int, _ size: Int, _ axis: Int) -> (inside: Span, padded: Int) {

@@ -98,13 +98,19 @@ struct Conv2dCase: CustomTestStringConvertible {
     for stride in 1...3 {
       for padding in 0...2 {
         cases.append(
-          .init(6, 20, kernel: .init(3), stride: .init(stride), padding: .init(padding), batch: 2, height: 9, width: 8))
+          .init(
+            6, 20, kernel: .init(3), stride: .init(stride), padding: .init(padding), batch: 2, height: 9,
+            width: 8))
       }
     }
     cases += [
       .init(3, 64, kernel: .init(7), stride: .init(2), padding: .init(3), height: 23, width: 21),
-      .init(4, 9, kernel: .init(3, 2), stride: .init(2, 1), padding: .init(0, 1), dilation: .init(2, 3), height: 11, width: 10),
-      .init(4, 9, kernel: .init(3), stride: .init(2), padding: .init(0), paddingEnd: .init(1), height: 8, width: 8),
+      .init(
+        4, 9, kernel: .init(3, 2), stride: .init(2, 1), padding: .init(0, 1), dilation: .init(2, 3),
+        height: 11, width: 10),
+      .init(
+        4, 9, kernel: .init(3), stride: .init(2), padding: .init(0), paddingEnd: .init(1), height: 8, width: 8
+      ),
       .init(4, 9, kernel: .init(5), padding: .init(4), paddingEnd: .init(0, 2), height: 3, width: 3),
       .init(16, 24, stride: .init(2), batch: 3, height: 5, width: 7),
       .init(300, 70, kernel: .init(3), padding: .init(1), height: 5, width: 5),
@@ -114,7 +120,9 @@ struct Conv2dCase: CustomTestStringConvertible {
     ]
     for channels in [2, 5, 15, 16, 17, 32, 33, 65] {
       cases.append(
-        .init(channels, channels, kernel: .init(3), padding: .init(1), groups: channels, batch: 2, height: 5, width: 7))
+        .init(
+          channels, channels, kernel: .init(3), padding: .init(1), groups: channels, batch: 2, height: 5,
+          width: 7))
     }
     cases += [
       .init(24, 24, kernel: .init(5), stride: .init(2), padding: .init(2), groups: 24, height: 13, width: 11),

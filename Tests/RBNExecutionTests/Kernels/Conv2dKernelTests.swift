@@ -48,7 +48,8 @@ import Testing
       let silu = try c.run(conv, data, threads: 2, activation: .silu, residual: true, affine: true)
       let plain = try c.run(conv, data, threads: 2, residual: true, affine: true)
       expectClose(
-        silu, plain.map { Double($0) / (1 + exp(-Double($0))) }, within: plain.map { epsilon * (4 * abs(Double($0)) + 1e-30) }, "silu, \(set)")
+        silu, plain.map { Double($0) / (1 + exp(-Double($0))) },
+        within: plain.map { epsilon * (4 * abs(Double($0)) + 1e-30) }, "silu, \(set)")
     }
   }
 
@@ -81,8 +82,10 @@ import Testing
   }
 
   @Test func aBatchChangesNoImage() throws {
-    let together = Conv2dCase(20, 70, kernel: .init(3), stride: .init(2), padding: .init(1), batch: 3, height: 7, width: 5)
-    let alone = Conv2dCase(20, 70, kernel: .init(3), stride: .init(2), padding: .init(1), batch: 1, height: 7, width: 5)
+    let together = Conv2dCase(
+      20, 70, kernel: .init(3), stride: .init(2), padding: .init(1), batch: 3, height: 7, width: 5)
+    let alone = Conv2dCase(
+      20, 70, kernel: .init(3), stride: .init(2), padding: .init(1), batch: 1, height: 7, width: 5)
     let data = try together.data()
     for set in InstructionSet.available {
       let conv = try together.packed(data, .table(for: set))

@@ -56,7 +56,8 @@ struct Conv2dThroughputTests {
           let time = try clock.measure {
             try conv.run(
               input: data.x, batch: 1, height: layer.size, width: layer.size, output: out.start,
-              epilogue: Conv2dEpilogue(activation: .relu), scratch: scratch, pool: ThreadPool(threads: threads))
+              epilogue: Conv2dEpilogue(activation: .relu), scratch: scratch,
+              pool: ThreadPool(threads: threads))
           }
           times.append(Double(time.components.attoseconds) / 1e18)
         }
