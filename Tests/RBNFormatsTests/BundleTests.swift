@@ -182,6 +182,20 @@ import Testing
     }
   }
 
+  @Test(arguments: [0, 2]) func hostileDocumentsNeverCrash(index: Int) throws {
+    var generator = SeededGenerator(seed: 8)
+    var refused = 0
+    for _ in 0..<300 {
+      let failure = try spoiled(following: index != 0) { entries in
+        let root = try JSONValue.parse(entries[index].bytes, document: entries[index].name)
+        entries[index].bytes = Array(root.mutated(using: &generator).text().utf8)
+      }
+      #expect(failure != RBNError.Code("test.foreign-error"))
+      if failure != nil { refused += 1 }
+    }
+    #expect(refused > 100)
+  }
+
   @Test func digestIsSHA256() throws {
     // FIPS 180-4, the example "abc".
     #expect(

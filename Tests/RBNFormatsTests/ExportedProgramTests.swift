@@ -186,6 +186,38 @@ import Testing
     #expect(kernel.tensor.floats == (0..<108).map(Float.init))
   }
 
+  @Test(arguments: ["models/model.json", "data/weights/model_weights_config.json"])
+  func hostileDocumentsNeverCrash(name: String) throws {
+    var generator = SeededGenerator(seed: 6)
+    var refused = 0
+    for _ in 0..<200 {
+      let failure = try spoiled { entries in
+        for index in entries.indices where entries[index].name.hasSuffix(name) {
+          guard let root = try? JSONValue.parse(entries[index].bytes, document: name) else { continue }
+          entries[index].bytes = Array(root.mutated(using: &generator).text().utf8)
+        }
+      }
+      #expect(failure != RBNError.Code("test.foreign-error"))
+      if failure != nil { refused += 1 }
+    }
+    #expect(refused > 50)
+  }
+
+  @Test func truncatedAndDamagedFilesNeverCrash() throws {
+    let bytes = try ByteSource(path: TestData.fixture("network.pt2"), subject: .model)
+    let sound = try bytes.bytes(at: 0, count: bytes.byteCount)
+    var generator = SeededGenerator(seed: 7)
+    for _ in 0..<150 {
+      let cut = Int.random(in: 0..<sound.count, using: &generator)
+      #expect(throws: RBNError.self) { try ZipArchive(bytes: TensorStorage(copying: Array(sound[..<cut]))) }
+      var spoiled = sound
+      spoiled[Int.random(in: 0..<sound.count, using: &generator)] ^= UInt8.random(
+        in: 1...255, using: &generator)
+      let failure = code { _ = try ExportedProgram(ZipArchive(bytes: TensorStorage(copying: spoiled))) }
+      #expect(failure != RBNError.Code("test.foreign-error"))
+    }
+  }
+
   @Test(arguments: ["state.pth", "state-without-crc.pth"]) func archivesOfTorchSave(name: String) throws {
     let archive = try ZipArchive(contentsOf: TestData.fixture(name))
     let entry = try #require(archive.entries.first { $0.name.hasSuffix("/data/0") })

@@ -74,11 +74,12 @@ package struct ZipArchiveWriter: ~Copyable {
     var wideFields = LittleEndianBytes()
     if isWide { wideFields.append(UInt64(payload.count), UInt64(payload.count)) }
     if offsetIsWide { wideFields.append(UInt64(position)) }
-    directory.append(UInt32(0x0201_4B50), UInt16(isWide || offsetIsWide ? 45 : 20))
+    // Made on Unix, as an ordinary file: from other hosts, unzip takes names for those of DOS.
+    directory.append(UInt32(0x0201_4B50), UInt16(3 << 8 | 45))
     directory.bytes += common.bytes
     directory.append(
       UInt16(nameBytes.count), UInt16(wideFields.bytes.isEmpty ? 0 : wideFields.bytes.count + 4))
-    directory.append(UInt16(0), UInt16(0), UInt16(0), UInt32(0))
+    directory.append(UInt16(0), UInt16(0), UInt16(0), UInt32(0o100644) << 16)
     directory.append(offsetIsWide ? 0xFFFF_FFFF : UInt32(truncatingIfNeeded: position))
     directory.bytes += nameBytes
     if !wideFields.bytes.isEmpty {
