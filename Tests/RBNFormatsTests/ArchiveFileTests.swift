@@ -1,5 +1,6 @@
 import Foundation
 import RBNTensor
+import Synchronization
 import Testing
 
 @testable import RBNFormats
@@ -100,6 +101,21 @@ enum TestData {
     #expect(truncate(folder.file("a.zip"), 200) == 0)
     let entry = try #require(archive.entry("weights/0"))
     #expect(code { _ = try archive.read(entry) } == .truncatedArchive)
+  }
+
+  @Test func manyThreadsReadOneArchive() throws {
+    var options = ZipArchive.Options()
+    options.allowsDeflate = true
+    let archive = try ZipArchive(contentsOf: TestData.fixture("numpy-compressed.npz"), options: options)
+    let expected = try archive.entries.map { try archive.read($0).array }
+    let agreeing = Atomic(0)
+    DispatchQueue.concurrentPerform(iterations: 64) { turn in
+      let index = turn % archive.entries.count
+      if (try? archive.read(archive.entries[index]).array) == expected[index] {
+        agreeing.add(1, ordering: .relaxed)
+      }
+    }
+    #expect(agreeing.load(ordering: .relaxed) == 64)
   }
 
   @Test func checksumsAreThoseOfZip() {

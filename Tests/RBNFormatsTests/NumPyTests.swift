@@ -134,6 +134,18 @@ import Testing
     forged.entries[0].method = 8
     forged.entries[0].size = 1 << 30
     #expect(code { _ = try NumPy.readArchive(bytes: forged.bytes) } == .entryTooLarge)
+    // Each entry alone would be accepted.
+    var options = ZipArchive.Options()
+    options.allowsDeflate = true
+    options.maximumInflatedByteCount = 1000
+    var two = forged
+    two.entries[0].size = 600
+    two.entries.append(two.entries[0])
+    two.entries[1].name = Array("y.npy".utf8)
+    let bytes = try TensorStorage(copying: two.bytes)
+    #expect(code { _ = try ZipArchive(bytes: bytes, options: options) } == .entryTooLarge)
+    options.maximumInflatedByteCount = 1200
+    #expect(code { _ = try ZipArchive(bytes: bytes, options: options) } == nil)
     // An empty DEFLATE stream that claims to hold 100 bytes.
     forged.entries[0].size = 100
     #expect(code { _ = try NumPy.readArchive(bytes: forged.bytes) } == .entrySizeMismatch)

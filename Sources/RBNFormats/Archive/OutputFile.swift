@@ -25,10 +25,18 @@ package final class OutputFile {
   /// - Throws: `file.unwritable`.
   package init(path: String) throws {
     let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-    let number = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
     self.path = path
-    self.temporaryPath = path[..<slash] + ".\(path[slash...].prefix(100)).\(getpid())-\(number).partial"
-    self.descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    var name = ""
+    var opened: Int32 = -1
+    // A file of this name may be left of a process that was killed, so a few names are tried.
+    for _ in 0..<100 where opened < 0 {
+      let number = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
+      name = path[..<slash] + ".rbn-\(getpid())-\(number).partial"
+      opened = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      if opened < 0, errno != EEXIST { break }
+    }
+    self.temporaryPath = name
+    self.descriptor = opened
     guard descriptor >= 0 else { throw Self.failure(path, errno) }
   }
 

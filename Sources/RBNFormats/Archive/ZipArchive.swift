@@ -24,7 +24,7 @@ package final class ZipArchive: Sendable {
     package var allowsDeflate = false
     /// The most entries.
     package var maximumEntryCount = 100_000
-    /// The most bytes that one deflated entry may inflate to.
+    /// The most bytes that the deflated entries may inflate to, together.
     package var maximumInflatedByteCount = 1 << 31
     /// Whose fault errors are.
     package var subject = RBNError.Subject.model

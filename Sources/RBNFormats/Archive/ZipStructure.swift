@@ -59,11 +59,21 @@ struct ZipStructure {
     var cursor = ByteCursor(bytes)
     var names = Set<String>(minimumCapacity: end.entryCount)
     records.reserveCapacity(end.entryCount)
+    var inflated = 0
     for index in 0..<end.entryCount {
       let record = try readRecord(&cursor, index: index)
       // Swift compares strings by canonical equivalence: names that look the same count as one.
       guard names.insert(record.name).inserted else {
         throw refusal(.duplicateEntry, entry: record.name, "occurs twice in the archive")
+      }
+      if record.method != 0 {
+        // Each size is below the limit, so that the sum can't overflow before it is refused.
+        inflated += record.byteCount
+        guard inflated <= options.maximumInflatedByteCount else {
+          throw refusal(
+            .entryTooLarge, entry: record.name,
+            "and the entries before it inflate to over \(options.maximumInflatedByteCount) bytes")
+        }
       }
       records.append(record)
     }
