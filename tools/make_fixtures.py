@@ -55,10 +55,13 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     arguments = parse()
 
+    import warnings
+
     import torch
 
     from fixture_sets.options import Options, say
 
+    warnings.filterwarnings("ignore")
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
     options = Options(data=arguments.data, rbn=arguments.rbn)

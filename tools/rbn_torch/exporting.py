@@ -42,7 +42,9 @@ def export_program(
     for graph_module in program.graph_module.modules():
         if isinstance(graph_module, torch.fx.GraphModule):
             for node in graph_module.graph.nodes:
-                node.meta.pop("stack_trace", None)
+                # Paths of source files, and addresses that differ from run to run.
+                for key in ("stack_trace", "from_node"):
+                    node.meta.pop(key, None)
     return program
 
 
