@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,9 @@ def efficientnet_lite0(dtype: torch.dtype = torch.float16) -> nn.Module:
     agree.
     """
     import_torchvision()
-    import timm
+    # Its import may write to the standard output, where results go.
+    with contextlib.redirect_stdout(sys.stderr):
+        import timm
 
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     state = load_state_dict(checkpoint())
