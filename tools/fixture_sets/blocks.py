@@ -139,14 +139,15 @@ def cases() -> list[Case]:
         Case(
             "bottleneck-downsample",
             lambda: vision_block("bottleneck", 8, 4, stride=2, downsample=downsample(8, 16, 2)),
+            decomposed=False,
         ),
-        Case("basic-batch-norm", lambda: _plain_basic()),
+        Case("basic-batch-norm", _plain_basic),
         Case("pre-activation-in-place", lambda: PreActivationBlock(8, True)),
         Case("pre-activation", lambda: PreActivationBlock(8, False), decomposed=False),
-        Case("dense-in-place", lambda: DenseBlock(6), (2, 6, 5, 6)),
+        Case("dense-in-place", lambda: DenseBlock(6), (2, 6, 5, 6), decomposed=False),
         Case("siblings-in-place", lambda: Siblings(6), (2, 6, 5, 8)),
         Case("shared-norm", lambda: SharedNorm(6), (2, 6, 6, 5)),
-        Case("inverted-residual", lambda: vision_block("inverted-residual", 8, 8, 1, 2)),
+        Case("inverted-residual", lambda: vision_block("inverted-residual", 8, 8, 1, 2), decomposed=False),
         Case("basic-dynamic", lambda: vision_block("basic", 8, 8), dynamic=True),
         Case("basic-channels-last", lambda: vision_block("basic", 8, 8), channels_last=True, decomposed=False),
     ]

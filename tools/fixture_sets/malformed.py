@@ -23,15 +23,25 @@ CONFIG = WEIGHTS + "model_weights_config.json"
 
 
 class Tiny(nn.Module):
-    """One convolution, one norm, one ReLU."""
+    """One convolution and one ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(2, 3, 1)
-        self.bn = nn.BatchNorm2d(3)
+        self.conv = nn.Conv2d(2, 3, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.bn(self.conv(x)))
+        return torch.relu(self.conv(x))
+
+
+class Normalised(nn.Module):
+    """One norm, which differs between training and evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(x)
 
 
 class Spectrum(nn.Module):
@@ -204,7 +214,7 @@ def graphs(made: Defects) -> None:
     made.model("wrong-argument-kind", "a weight that is a string", argument(0, 1, {"as_string": "conv.weight"}))
     made.model("missing-argument", "a convolution without a weight", lambda m: nodes(m)[0]["inputs"].pop(1))
     made.model("unknown-argument", "an argument that the operator has not",
-               lambda m: nodes(m)[0]["inputs"][2].update({"name": "zoom"}))
+               lambda m: nodes(m)[0]["inputs"][1].update({"name": "zoom"}))
     made.model("unknown-namespace", "the operator mylib::warp",
                lambda m: nodes(m)[-1].update({"target": "torch.ops.mylib.warp.default"}))
     made.model("value-made-twice", "a value that two nodes make",
@@ -213,7 +223,7 @@ def graphs(made: Defects) -> None:
                lambda m: (m["graph_module"]["graph"].update({"outputs": []}),
                           m["graph_module"]["signature"].update({"output_specs": []})))
     made.add("unknown-op", archive(program_entries(Spectrum().eval())), "the operator aten::fft_fft")
-    made.add("training", archive(program_entries(Tiny().train())), "batch_norm in training mode: model.eval()")
+    made.add("training", archive(program_entries(Normalised().train())), "batch_norm in training mode: model.eval()")
 
 
 def make(folder: Path, options: Options) -> None:
