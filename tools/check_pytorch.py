@@ -39,15 +39,17 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 IMAGENET = ((224, 224), (160, 192))
 CIFAR = ((32, 32), (40, 52))
 BATCHES = (1, 4)
+AKAMASTER = "weights/akamaster-resnet20-12fca82f.th"
 
 
 @dataclass(frozen=True)
 class Network:
-    """One network: how it is made, and whether its bare checkpoint can be recognised."""
+    """One network: how it is made, whether its bare checkpoint is recognised, and the file it comes from, if any."""
 
     build: Callable[[Path], nn.Module]
     checkpoint: bool
     sizes: tuple[tuple[int, int], ...] = IMAGENET
+    file: str | None = None
 
 
 @dataclass
@@ -70,14 +72,14 @@ def random(build: Callable[[], nn.Module], seed: int) -> Callable[[Path], nn.Mod
 
 def trained_resnet20(data: Path) -> nn.Module:
     network = networks.cifar_resnet(20)
-    load_into(network, load_state_dict(data / "weights" / "akamaster-resnet20-12fca82f.th"))
+    load_into(network, load_state_dict(data / AKAMASTER))
     return network.eval()
 
 
 NETWORKS = {
     "rbn-resnet18": Network(random(networks.rbn_resnet18, 18), True),
     "rbn-resnet50": Network(random(networks.rbn_resnet50, 50), True),
-    "resnet20": Network(trained_resnet20, True, CIFAR),
+    "resnet20": Network(trained_resnet20, True, CIFAR, AKAMASTER),
     "rbn-resnet20": Network(random(lambda: networks.rbn_cifar_resnet(20), 20), True, CIFAR),
     "resnext50_32x4d": Network(random(lambda: networks.vision("resnext50_32x4d"), 51), True),
     "wide_resnet50_2": Network(random(lambda: networks.vision("wide_resnet50_2"), 52), True),
@@ -133,8 +135,9 @@ def logits_of(rbn: Path, model: Path, x: numpy.ndarray, folder: Path) -> numpy.n
 def compare(name: str, network: Network, arguments: argparse.Namespace, folder: Path) -> list[Result]:
     module = network.build(arguments.data)
     programs = export_all(module, network, folder)
-    checkpoint = folder / f"{name}.pth"
-    torch.save(module.state_dict(), checkpoint)
+    checkpoint = folder / f"{name}.pth" if network.file is None else arguments.data / network.file
+    if network.file is None and network.checkpoint:
+        torch.save(module.state_dict(), checkpoint)
     results = []
     for size in network.sizes:
         for batch in BATCHES:

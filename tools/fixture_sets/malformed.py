@@ -214,7 +214,7 @@ def graphs(made: Defects) -> None:
     made.model("wrong-argument-kind", "a weight that is a string", argument(0, 1, {"as_string": "conv.weight"}))
     made.model("missing-argument", "a convolution without a weight", lambda m: nodes(m)[0]["inputs"].pop(1))
     made.model("unknown-argument", "an argument that the operator has not",
-               lambda m: nodes(m)[0]["inputs"][1].update({"name": "zoom"}))
+               lambda m: nodes(m)[0]["inputs"].append({"name": "zoom", "arg": {"as_int": 2}, "kind": 2}))
     made.model("unknown-namespace", "the operator mylib::warp",
                lambda m: nodes(m)[-1].update({"target": "torch.ops.mylib.warp.default"}))
     made.model("value-made-twice", "a value that two nodes make",

@@ -67,7 +67,8 @@ Sets with generators of their own: `images` (`tools/make_image_goldens.py`), `ch
 
 `inputs/<name>` and `outputs/<name>` carry the names of the exported program's signature. `layers/<module path>` is the
 output of that module as it left it, before in-place operations of others changed it; the second call of one module is
-`layers/<module path>#1`, the third `#2`.
+`layers/<module path>#1`, the third `#2`. A decomposed program may call its output by another name: outputs correspond
+by their position.
 """
 
 
