@@ -167,7 +167,8 @@ def show(result: Result) -> None:
     error = "-" if result.error is None else f"{result.error:.2e}"
     verdict = "pass" if result.passed else "FAIL"
     row = f"{result.network:<18} {result.file:<4} {result.batch:>5} {result.size:>9} {error:>9} {result.seconds:>7.2f}"
-    print(f"{row}  {verdict}  {result.message}".rstrip(), flush=True)
+    message = " ".join(result.message.split())[-300:]
+    print(f"{row}  {verdict}  {message}".rstrip(), flush=True)
 
 
 def main() -> int:
