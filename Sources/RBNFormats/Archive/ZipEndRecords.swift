@@ -122,13 +122,15 @@ struct ZipEndRecords {
 struct Zip64Field {
   private var cursor: ByteCursor?
 
-  /// Finds the field among an entry's extra fields; nil when these break off or hold it twice.
+  /// Finds the field among an entry's extra fields; nil when these break off, hold it twice, or hold the field
+  /// for a second, Unicode name (0x7075) or comment (0x6375), by which some readers would go.
   init?(extra: ArraySlice<UInt8>) {
     var fields = ByteCursor(Array(extra))
     while fields.remaining > 0 {
       guard let identifier = fields.next(UInt16.self), let length = fields.next(UInt16.self),
         let content = fields.next(count: Int(length))
       else { return nil }
+      guard identifier != 0x7075, identifier != 0x6375 else { return nil }
       guard identifier == 1 else { continue }
       guard cursor == nil else { return nil }
       cursor = ByteCursor(Array(content))

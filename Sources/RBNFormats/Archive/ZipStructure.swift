@@ -106,7 +106,7 @@ struct ZipStructure {
 
   private func zip64Field(_ extra: ArraySlice<UInt8>, of name: String) throws -> Zip64Field {
     guard let field = Zip64Field(extra: extra) else {
-      throw refusal(.malformedHeader, entry: name, "has extra fields that break off or are there twice")
+      throw refusal(.malformedHeader, entry: name, "has extra fields that break off, contradict each other or give it a second name")
     }
     return field
   }
@@ -116,13 +116,7 @@ struct ZipStructure {
       let shown = String(decoding: bytes.prefix(80), as: UTF8.self)
       throw refusal(.unsafeName, "has an entry whose name is empty or not UTF-8: \(shown.debugDescription)")
     }
-    let unsafe =
-      bytes.contains { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "\\") }
-      || bytes.first == UInt8(ascii: "/")
-      || bytes.split(separator: UInt8(ascii: "/")).contains {
-        $0.elementsEqual(".".utf8) || $0.elementsEqual("..".utf8)
-      }
-    guard !unsafe else {
+    guard !ZipEntryName.isUnsafe(bytes) else {
       throw refusal(
         .unsafeName,
         "has an entry whose name leaves the archive or holds control characters: \(name.debugDescription)")
@@ -162,17 +156,19 @@ struct ZipStructure {
 
   private mutating func checkTiling(directoryOffset: Int) throws {
     let order = records.indices.sorted { records[$0].headerOffset < records[$1].headerOffset }
+    if let last = order.last, records[last].headerOffset >= directoryOffset {
+      throw refusal(.overlappingEntries, entry: records[last].name, "begins in or behind the central directory")
+    }
     var covered = 0
     for (rank, index) in order.enumerated() {
       let name = records[index].name
       let start = records[index].headerOffset
-      guard start >= covered, start < directoryOffset else {
-        throw refusal(
-          .overlappingEntries, entry: name, "overlaps the entry before it or the central directory")
+      guard start >= covered else {
+        throw refusal(.overlappingEntries, entry: name, "overlaps the entry before it")
       }
       guard start == covered else { throw gap(from: covered, to: start) }
       let boundary = rank + 1 < order.count ? records[order[rank + 1]].headerOffset : directoryOffset
-      covered = try checkLocalHeader(index, limit: directoryOffset, boundary: min(boundary, directoryOffset))
+      covered = try checkLocalHeader(index, limit: directoryOffset, boundary: boundary)
     }
     guard covered == directoryOffset else { throw gap(from: covered, to: directoryOffset) }
   }
