@@ -106,7 +106,9 @@ struct ZipStructure {
 
   private func zip64Field(_ extra: ArraySlice<UInt8>, of name: String) throws -> Zip64Field {
     guard let field = Zip64Field(extra: extra) else {
-      throw refusal(.malformedHeader, entry: name, "has extra fields that break off, contradict each other or give it a second name")
+      throw refusal(
+        .malformedHeader, entry: name,
+        "has extra fields that break off, contradict each other or give it a second name")
     }
     return field
   }
@@ -157,7 +159,8 @@ struct ZipStructure {
   private mutating func checkTiling(directoryOffset: Int) throws {
     let order = records.indices.sorted { records[$0].headerOffset < records[$1].headerOffset }
     if let last = order.last, records[last].headerOffset >= directoryOffset {
-      throw refusal(.overlappingEntries, entry: records[last].name, "begins in or behind the central directory")
+      throw refusal(
+        .overlappingEntries, entry: records[last].name, "begins in or behind the central directory")
     }
     var covered = 0
     for (rank, index) in order.enumerated() {
