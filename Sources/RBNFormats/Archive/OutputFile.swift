@@ -1,0 +1,87 @@
+import RBNTensor
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// A file that appears under its name complete or not at all.
+///
+/// The bytes go to a temporary file beside the destination, which `commit()` renames; without a commit nothing
+/// is left behind.
+package final class OutputFile {
+  private static let counter = Atomic<Int>(0)
+
+  private let path: String
+  private let temporaryPath: String
+  private var descriptor: Int32
+
+  /// Creates the temporary file.
+  ///
+  /// - Throws: `file.unwritable`.
+  package init(path: String) throws {
+    let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+    let number = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
+    self.path = path
+    self.temporaryPath = path[..<slash] + ".\(path[slash...].prefix(100)).\(getpid())-\(number).partial"
+    self.descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw Self.failure(path, errno) }
+  }
+
+  deinit {
+    if descriptor >= 0 {
+      close(descriptor)
+      unlink(temporaryPath)
+    }
+  }
+
+  /// Appends bytes.
+  ///
+  /// - Throws: `file.unwritable`.
+  package func write(_ bytes: UnsafeRawBufferPointer) throws {
+    var done = 0
+    while done < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+      #if canImport(Darwin)
+        let put = Darwin.write(descriptor, rest.baseAddress, rest.count)
+      #elseif canImport(Musl)
+        let put = Musl.write(descriptor, rest.baseAddress, rest.count)
+      #else
+        let put = Glibc.write(descriptor, rest.baseAddress, rest.count)
+      #endif
+      if put < 0 {
+        if errno == EINTR { continue }
+        throw Self.failure(path, errno)
+      }
+      done += put
+    }
+  }
+
+  /// Puts the file in its place.
+  ///
+  /// - Parameter durable: whether the bytes must have reached the disk before the name does.
+  /// - Throws: `file.unwritable`, and the temporary file is removed.
+  package func commit(durable: Bool = false) throws {
+    if durable, fsync(descriptor) != 0 { throw Self.failure(path, errno) }
+    guard rename(temporaryPath, path) == 0 else { throw Self.failure(path, errno) }
+    close(descriptor)
+    descriptor = -1
+  }
+
+  /// Writes a whole file.
+  ///
+  /// - Throws: `file.unwritable`.
+  package static func write(_ bytes: [UInt8], to path: String) throws {
+    let file = try OutputFile(path: path)
+    try bytes.withUnsafeBytes { try file.write($0) }
+    try file.commit()
+  }
+
+  private static func failure(_ path: String, _ number: Int32) -> RBNError {
+    RBNError(.unwritableFile, .system, file: path, "can't be written: \(systemMessage(number))")
+  }
+}
