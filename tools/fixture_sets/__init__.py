@@ -1,0 +1,1 @@
+"""One module for each set of fixtures; each has `make(folder, options)`."""

@@ -1,0 +1,1 @@
+"""PyTorch modules, recording and exporting for the fixtures and checks of swift-rbn."""
