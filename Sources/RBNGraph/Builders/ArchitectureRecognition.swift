@@ -64,7 +64,8 @@ extension Architectures {
       return (entry.name, builder.ledger)
     }
     var message = "the network was not recognised by the names and shapes of its \(shapes.count) tensors: "
-    message += found.map { "they spell \($0.description), which is not in the table" } ?? "they are no ResNet's"
+    message +=
+      found.map { "they spell \($0.description), which is not in the table" } ?? "they are no ResNet's"
     if let nearest = ledgers.min(by: { $0.ledger.problemCount < $1.ledger.problemCount }) {
       let ledger = nearest.ledger
       message +=

@@ -89,7 +89,8 @@ package enum Architectures {
     if !known.isEmpty, known.allSatisfy({ $0.hasPrefix("module.") }) {
       return "the keys begin with module., as DataParallel saves them: save model.module.state_dict()"
     }
-    return "name the right architecture with --architecture, save the complete state dict, or export the network"
+    return
+      "name the right architecture with --architecture, save the complete state dict, or export the network"
       + " with torch.export"
   }
 

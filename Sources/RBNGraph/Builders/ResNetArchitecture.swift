@@ -56,7 +56,8 @@ struct ResNetBuilder {
       "x", shape: [nil, channels, nil, nil], exampleShape: [1, channels, side, side])
     let stem = isCIFAR ? 16 : 64
     x = convolution(
-      "conv1", x, from: nil, to: stem, kernel: isCIFAR ? 3 : 7, Conv2d(stride: isCIFAR ? 1 : 2, padding: isCIFAR ? 1 : 3))
+      "conv1", x, from: nil, to: stem, kernel: isCIFAR ? 3 : 7,
+      Conv2d(stride: isCIFAR ? 1 : 2, padding: isCIFAR ? 1 : 3))
     x = norm("bn1", x, channels: stem)
     x = relu(x, in: "", call: 0)
     if !isCIFAR {
@@ -93,7 +94,8 @@ struct ResNetBuilder {
     let classes = ledger.shape(of: "\(name).weight").flatMap { $0.rank == 2 ? $0[0] : nil }
     ledger.require("\(name).bias", [classes.map { .init($0) } ?? .any("classes")])
     let logits = add(
-      Linear(), [features, graph.parameter("\(name).weight"), graph.parameter("\(name).bias")], ModuleCall(name))
+      Linear(), [features, graph.parameter("\(name).weight"), graph.parameter("\(name).bias")],
+      ModuleCall(name))
     graph.outputs.append(Graph.Output(name: "output", value: logits))
   }
 }

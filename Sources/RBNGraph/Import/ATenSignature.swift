@@ -91,7 +91,8 @@ struct ATenSignature: Sendable {
     default: break
     }
     if text.first == "[", text.last == "]" {
-      return .ints(text.dropFirst().dropLast().split(separator: ",").compactMap { Int($0.drop { $0 == " " }) })
+      return .ints(
+        text.dropFirst().dropLast().split(separator: ",").compactMap { Int($0.drop { $0 == " " }) })
     }
     if let number = Int(text) { return isList ? .ints([number]) : .int(number) }
     if let number = Double(text) { return .float(number) }

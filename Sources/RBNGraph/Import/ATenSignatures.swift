@@ -91,6 +91,7 @@ enum ATenSignatures {
 
   private static let view = """
     view.default(Tensor self, SymInt[] size)
+    view_as.default(Tensor self, Tensor other)
     reshape.default(Tensor self, SymInt[] shape)
     _unsafe_view.default(Tensor self, SymInt[] size)
     flatten.using_ints(Tensor self, int start_dim=0, int end_dim=-1)

@@ -122,7 +122,7 @@ extension ProgramImporter {
 
 extension ProgramImporter {
   mutating func add(_ node: ExportedProgram.Node) throws {
-    context.nodeName = node.name.isEmpty ? Self.outputName(node) ?? "node" : node.name
+    context.nodeName = Self.tensorNames(node).first ?? node.name
     context.module = ModuleCall(node.modulePath, call: node.moduleCall)
     do {
       if ATenSignatures.assertions.contains(node.target) { return try skip(node) }
@@ -139,12 +139,7 @@ extension ProgramImporter {
 
   private func place(_ node: ExportedProgram.Node) -> String {
     let module = context.module.path.isEmpty ? "" : "\(context.module), "
-    return "\(module)node \(context.nodeName) (\(node.target))"
-  }
-
-  private static func outputName(_ node: ExportedProgram.Node) -> String? {
-    if case .tensor(let name)? = node.outputs.first { return name }
-    return nil
+    return "\(module)node \(node.name.isEmpty ? context.nodeName : node.name) (\(node.target))"
   }
 
   private mutating func lower(_ node: ExportedProgram.Node) throws {
@@ -176,6 +171,7 @@ extension ProgramImporter {
         throw wrongResults(names.count, views.count)
       }
       for (name, steps) in zip(names, views) {
+        context.nodeName = name
         try context.bindView(name, of: subject, steps: steps, strides: strides(name))
       }
     }
@@ -252,7 +248,8 @@ extension ProgramImporter {
     case .memoryFormat(let format): return .memoryFormat(format)
     case .device, .layout: return .placement
     case .optionalTensors, .floats, .bools, .strings:
-      throw RBNError(.importArguments, .model, "has a list argument of a kind that no supported operator takes")
+      throw RBNError(
+        .importArguments, .model, "has a list argument of a kind that no supported operator takes")
     case .unsupported(let kind):
       throw RBNError(.importArguments, .model, "has an argument of the kind \(kind)")
     }

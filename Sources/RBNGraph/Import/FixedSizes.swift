@@ -73,9 +73,17 @@ enum FixedSizes {
     else { return true }
     let changed = x0.rank == x1.rank ? x0.indices.filter { x0[$0] != x1[$0] } : []
     switch node.op {
-    case is Reshape:
+    case let reshape as Reshape:
+      if reshape.sizes.allSatisfy({ !$0.isLiteral }) { return true }
       let grown = y0.indices.filter { y0[$0] != y1[$0] }
-      return changed.allSatisfy { axis in grown.contains { covers(y1, $0, x1, axis) } }
+      let hasLiteralOne = reshape.sizes.contains(.literal(1))
+      return changed.allSatisfy { axis in
+        grown.contains {
+          // A literal 1 may be the example's size of the dimension, which then ended up in another one by -1.
+          let isMisplaced = hasLiteralOne && x0[axis] == 1 && y0[$0] != 1
+          return !isMisplaced && covers(y1, $0, x1, axis)
+        }
+      }
     case let expand as Expand:
       // A literal may be the example's size, unless the dimension keeps its own.
       return zip(expand.sizes, y1.indices).allSatisfy { size, axis in
@@ -98,7 +106,9 @@ enum FixedSizes {
 
   /// Whether a window is as large as the example's map in a dimension that changes: a global pooling by the example's size.
   private static func coversMap(_ window: PoolWindow, _ shape: Shape, _ changed: [Int]) -> Bool {
-    [2, 3].contains { changed.contains($0) && window.kernel[$0 - 2] > 1 && window.kernel[$0 - 2] >= shape[$0] }
+    [2, 3].contains {
+      changed.contains($0) && window.kernel[$0 - 2] > 1 && window.kernel[$0 - 2] >= shape[$0]
+    }
   }
 
   /// Whether dimension `outer` of one shape, in row-major order, holds all of dimension `inner` of another.

@@ -130,7 +130,11 @@ extension ImportContext {
     let version = storages[tensor.storage].writes.count
     if tensor.version == version { return tensor.cached }
     if try sees(tensor) {
+      // What is made anew bears the name of the view, not of its reader.
+      let reader = nodeName
+      nodeName = name
       tensor.cached = try derive(tensor)
+      nodeName = reader
     }
     tensor.version = version
     bindings[name] = .tensor(tensor)

@@ -28,7 +28,9 @@ extension Lowerings {
       .first(try batchNorm(&context, arguments, hasStatistics: true), others: savedStatistics)
     },
     "_native_batch_norm_legit.no_stats": { context, arguments in
-      guard try arguments.bool("training") else { throw unsupported("has no running statistics in eval mode") }
+      guard try arguments.bool("training") else {
+        throw unsupported("has no running statistics in eval mode")
+      }
       return .first(try batchNorm(&context, arguments, hasStatistics: false), others: savedStatistics)
     },
     "_native_batch_norm_legit.default": eitherMode, "_native_batch_norm_legit_functional.default": eitherMode,
@@ -89,7 +91,8 @@ extension Lowerings {
     },
   ]
 
-  private static let savedStatistics = "the statistics that a batch normalisation saves, which are not computed"
+  private static let savedStatistics =
+    "the statistics that a batch normalisation saves, which are not computed"
 
   private static func trainingMode() -> RBNError {
     RBNError(

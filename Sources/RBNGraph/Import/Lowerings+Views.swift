@@ -9,6 +9,10 @@ extension Lowerings {
       let x = try arguments.tensor("self")
       return .views([[.reshape(try arguments.sizes("size"), of: x)]])
     },
+    "view_as.default": { context, arguments in
+      let (x, other) = (try arguments.tensor("self"), try arguments.tensor("other"))
+      return .views([[.reshape(ownSizes(other, rank: try context.shape(of: other).rank), of: x)]])
+    },
     "_unsafe_view.default": { context, arguments in
       let x = try arguments.tensor("self")
       return try copy(.reshape(try arguments.sizes("size"), of: x), of: x, &context)
@@ -126,7 +130,9 @@ extension Lowerings {
     },
     "pad.default": { context, arguments in
       let mode = try arguments.string("mode")
-      guard mode == "constant" else { throw unsupported("pads in mode '\(mode)'; only 'constant' is supported") }
+      guard mode == "constant" else {
+        throw unsupported("pads in mode '\(mode)'; only 'constant' is supported")
+      }
       return try pad(&context, arguments, value: try arguments.optionalDouble("value") ?? 0)
     },
     "sym_size.int": { context, arguments in
@@ -253,7 +259,9 @@ extension Lowerings {
       pieces.append([ViewStep(Slice(dim: axis, start: start, end: start + size))])
       start += size
     }
-    guard start == shape[axis] else { throw unsupported("splits a dimension of \(shape[axis]) into \(sizes)") }
+    guard start == shape[axis] else {
+      throw unsupported("splits a dimension of \(shape[axis]) into \(sizes)")
+    }
     return .views(pieces)
   }
 

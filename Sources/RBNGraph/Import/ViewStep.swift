@@ -20,7 +20,8 @@ struct ViewStep: Sendable {
   /// Whether two steps from one tensor reach no common element.
   func isDisjoint(from other: ViewStep, base: TensorType) -> Bool {
     guard let a = op as? Slice, let b = other.op as? Slice, base.shape.rank > 0,
-      let axis = try? a.axis(a.dim, rank: base.shape.rank), axis == (try? b.axis(b.dim, rank: base.shape.rank))
+      let axis = try? a.axis(a.dim, rank: base.shape.rank),
+      axis == (try? b.axis(b.dim, rank: base.shape.rank))
     else { return false }
     let (first, second) = (a.range(size: base.shape[axis]), b.range(size: base.shape[axis]))
     func end(_ range: (start: Int, count: Int), _ slice: Slice) -> Int {
