@@ -70,9 +70,14 @@ extension ExportedProgram.Argument: ExpressibleByStringLiteral,
   ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral,
   ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral
 {
-  package init(stringLiteral value: String) { self = .tensor(value) }
-  package init(integerLiteral value: Int) { self = .int(value) }
-  package init(arrayLiteral elements: Int...) { self = .ints(elements) }
-  package init(floatLiteral value: Double) { self = .float(value) }
-  package init(booleanLiteral value: Bool) { self = .bool(value) }
+  /// A name of a tensor.
+  public init(stringLiteral value: String) { self = .tensor(value) }
+  /// A number.
+  public init(integerLiteral value: Int) { self = .int(value) }
+  /// A list of numbers.
+  public init(arrayLiteral elements: Int...) { self = .ints(elements) }
+  /// A number.
+  public init(floatLiteral value: Double) { self = .float(value) }
+  /// A flag.
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
 }
