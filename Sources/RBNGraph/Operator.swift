@@ -141,9 +141,15 @@ extension Graph.Input {
       given.rank == shape.count && zip(given, shape).allSatisfy { $1 == nil || $0 == $1 }
       && given.allSatisfy { $0 > 0 }
     guard fits else {
+      let isFixedSize =
+        given.rank == shape.count
+        && given.indices.contains { $0 != 1 && shape[$0] != nil && given[$0] != shape[$0] }
       throw RBNError(
         .shapeMismatch, .input, location: "input \(name)",
-        "the network takes the shape \(declared), got \(given)")
+        "the network takes the shape \(declared), got \(given)",
+        advice: isFixedSize
+          ? "the model fixes these sizes: to change them, export it with dynamic shapes (dynamic_shapes=…)"
+          : nil)
     }
   }
 }

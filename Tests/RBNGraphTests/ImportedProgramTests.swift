@@ -1,0 +1,135 @@
+import Foundation
+import RBNFormats
+import RBNTensor
+import Testing
+
+@testable import RBNGraph
+
+enum Fixtures {
+  static let blocks = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appending(path: "fixtures/blocks")
+
+  static func programs() -> [String] {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: blocks.path)) ?? []
+    return files.filter { $0.hasSuffix(".pt2") }.sorted()
+  }
+
+  static func graph(_ name: String) throws -> Graph {
+    try ExportedProgramImporter.graph(
+      from: try ExportedProgram(contentsOf: blocks.appending(path: name).path))
+  }
+}
+
+@Suite struct ImportedProgramTests {
+  @Test func thereAreFixtures() { #expect(Fixtures.programs().count > 30) }
+
+  @Test(arguments: Fixtures.programs()) func everyFixtureIsImported(_ name: String) throws {
+    let graph = try Fixtures.graph(name)
+    #expect(graph.outputs.map(\.name) == ["output"])
+    // These have the example's batch size as a literal, because the network asked for it.
+    let hasLiteralBatch = name.contains("mean-view") || name == "siblings-in-place-decomposed.pt2"
+    #expect(graph.inputs.allSatisfy { ($0.shape[0] == nil) != hasLiteralBatch && $0.shape[1] != nil })
+    let types = try graph.inferTypes(inputShapes: graph.inputs.map(\.exampleShape))
+    #expect(types[graph.outputs[0].value.index] != nil)
+    // Views of parameters are folded, and every parameter that is left is read.
+    #expect(
+      !graph.nodes.contains { node in
+        (node.op is Reshape || node.op is Permute) && node.inputs[0].map { graph.isParameter($0) } == true
+      })
+    #expect(Set(graph.nodes.map(\.name)).count == graph.nodes.count)
+  }
+
+  @Test func callsOfOneModuleAreCounted() throws {
+    let modules = Set(try Fixtures.graph("shared-norm.pt2").nodes.map(\.module))
+    let called = Dictionary(grouping: modules, by: \.path).mapValues { $0.map(\.call).sorted() }
+    #expect(called.values.contains { $0.contains(1) })
+  }
+
+  /// The published module centres its input in place: the trunk of a pre-activation block sees it.
+  @Test func theTrunkSeesCenteringInPlace() throws {
+    let graph = try Fixtures.graph("pre-activation-in-place.pt2")
+    let adds = graph.nodes.filter { ($0.op as? Binary)?.function == .add }
+    let trunk = try #require(adds.last)
+    let stem = try #require(graph.nodes.first).outputs[0]
+    #expect(!trunk.inputs.contains { $0 == stem })
+    let plain = try Fixtures.graph("pre-activation.pt2")
+    let plainAdds = plain.nodes.filter { ($0.op as? Binary)?.function == .add }
+    let plainTrunk = try #require(plainAdds.last)
+    #expect(plainTrunk.inputs.contains { $0 == plain.nodes[0].outputs[0] })
+  }
+}
+
+@Suite struct LoweringTests {
+  @Test func addmmWithATransposedWeightIsLinearWithTheWeightItself() throws {
+    for target in ["permute.default", "t.default", "transpose.int"] {
+      var p = ProgramBuilder([2, 8])
+      try p.parameter("weight", [5, 8])
+      try p.parameter("bias", [5])
+      p.call("t", target: target, ["self": "weight"])
+      let dims: [(name: String, argument: ExportedProgram.Argument)] =
+        target == "permute.default"
+        ? [("dims", [1, 0])] : target == "transpose.int" ? [("dim0", 0), ("dim1", 1)] : []
+      p.program.nodes[0].inputs += dims
+      p.call("y", target: "addmm.default", ["self": "bias", "mat1": "x", "mat2": "t"])
+      p.output("y")
+      let graph = try p.graph()
+      #expect(graph.lines == ["y = linear(x, net.weight, net.bias)"])
+      #expect(graph.parameters.keys.sorted() == ["net.bias", "net.weight"])
+    }
+  }
+
+  @Test func matrixProductsTransposeTheirParameter() throws {
+    var p = ProgramBuilder([2, 2])
+    try p.parameter("m", [2, 3])
+    p.program.weights[0].tensor = try Tensor(shape: [2, 3], scalars: [1, 2, 3, 4, 5, 6])
+    p.call("y", target: "mm.default", ["self": "x", "mat2": "m"])
+    p.output("y")
+    let graph = try p.graph()
+    let weight = try #require(graph.tensor(of: graph.nodes[0].inputs[1]))
+    #expect(weight.shape == [3, 2])
+    #expect(weight.floats == [1, 4, 2, 5, 3, 6])
+  }
+
+  @Test func viewsOfParametersAreParameters() throws {
+    var p = ProgramBuilder()
+    try p.parameter("w", [4])
+    p.call("v", target: "view.default", ["self": "w", "size": [1, -1, 1, 1]])
+    p.call("u", target: "view.default", ["self": "w", "size": [1, -1, 1, 1]])
+    p.call("y", target: "mul.Tensor", ["self": "x", "other": "v"])
+    p.call("z", target: "mul.Tensor", ["self": "y", "other": "u"])
+    p.output("z")
+    let graph = try p.graph()
+    #expect(graph.lines == ["y = mul(x, net.w.reshaped)", "z = mul(y, net.w.reshaped)"])
+    #expect(graph.parameters.mapValues(\.shape) == ["net.w.reshaped": [1, 4, 1, 1]])
+  }
+
+  @Test func samePaddingPutsTheOddOneBehind() throws {
+    var p = ProgramBuilder()
+    try p.parameter("w", [4, 4, 4, 3])
+    p.call("y", target: "conv2d.padding", ["input": "x", "weight": "w", "padding": .string("same")])
+    p.output("y")
+    let graph = try p.graph()
+    #expect((graph.nodes[0].op as? Conv2d)?.padding == [1, 1, 2, 1])
+    #expect(try graph.outputShapes([2, 4, 8, 8]) == [[2, 4, 8, 8]])
+  }
+
+  @Test func numbersStandOnEitherSide() throws {
+    var p = ProgramBuilder()
+    p.call("a", target: "rsub.Scalar", ["self": "x", "other": 1, "alpha": 2])
+    p.call("b", target: "sub.Tensor", ["self": "a", "other": 0.5])
+    p.call("c", target: "div.Tensor", ["self": 2.0, "other": "b"])
+    p.output("c")
+    let ops = try p.graph().nodes.compactMap { $0.op as? Binary }
+    #expect(ops.map(\.function) == [.sub, .sub, .div])
+    #expect(ops.map(\.scalar) == [1, 0.5, 2])
+    #expect(ops.map(\.scalarIsFirst) == [true, false, true])
+    #expect(ops.map(\.alpha) == [2, 1, 1])
+  }
+
+  @Test func moduleAndCallAreKept() throws {
+    var p = ProgramBuilder()
+    p.call("y", target: "relu.default", ["self": "x"], module: "layer1.0.relu", call: 2)
+    p.output("y")
+    #expect(try p.graph().nodes[0].module == ModuleCall("layer1.0.relu", call: 2))
+  }
+}
