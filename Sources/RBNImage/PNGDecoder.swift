@@ -27,6 +27,9 @@ enum PNGDecoder {
     try require(spng_set_image_limits(context, side, side))
     try require(spng_set_chunk_limits(context, chunkLimit, chunkLimit))
     try require(spng_set_png_buffer(context, bytes.baseAddress, bytes.count))
+    // Like Pillow, which checks metadata as strictly as pixels.
+    try require(
+      spng_set_crc_action(context, CInt(SPNG_CRC_ERROR.rawValue), CInt(SPNG_CRC_ERROR.rawValue)))
     var header = spng_ihdr()
     try require(spng_get_ihdr(context, &header))
     try check(header, byteCount: bytes.count, limits: limits)
@@ -44,7 +47,8 @@ enum PNGDecoder {
       }
       try require(spng_decode_image(context, out, size, format, 0))
     }
-    return (isGrey16 ? try clipGrey16(pixels) : pixels, orientation(context))
+    let orientation = try orientation(context)
+    return (isGrey16 ? try clipGrey16(pixels) : pixels, orientation)
   }
 
   private static func check(_ header: spng_ihdr, byteCount: Int, limits: ImageLimits) throws {
@@ -81,9 +85,12 @@ enum PNGDecoder {
   }
 
   /// The orientation in an eXIf chunk before or after the pixels.
-  private static func orientation(_ context: OpaquePointer) -> EXIFOrientation {
-    // What follows the pixels may be damaged without harm to them.
-    _ = spng_decode_chunks(context)
+  ///
+  /// - Throws: `image.png-checksum`, also for the last of the pixels' chunks, whose checksum comes after them.
+  private static func orientation(_ context: OpaquePointer) throws -> EXIFOrientation {
+    let status = spng_decode_chunks(context)
+    // What else is wrong behind the pixels, such as a missing end, does no harm to them.
+    if status == SPNG_ECHUNK_CRC.rawValue { try require(status) }
     var exif = spng_exif()
     guard spng_get_exif(context, &exif) == 0, let data = exif.data else { return .up }
     return EXIFOrientation(tiff: UnsafeRawBufferPointer(start: data, count: exif.length)) ?? .up
@@ -95,7 +102,8 @@ enum PNGDecoder {
     switch status {
     case SPNG_EMEM.rawValue:
       throw RBNError(.outOfMemory, .system, "libspng got no memory")
-    case SPNG_EOF.rawValue, SPNG_EIDAT_TOO_SHORT.rawValue, SPNG_EIO.rawValue:
+    case SPNG_IO_EOF.rawValue, SPNG_IO_ERROR.rawValue, SPNG_EOF.rawValue, SPNG_EIDAT_TOO_SHORT.rawValue,
+      SPNG_EIO.rawValue:
       throw RBNError(
         .pngTruncated, .input, "the PNG ends before its image does (\(reason))",
         advice: "the file is cut off; get it again")

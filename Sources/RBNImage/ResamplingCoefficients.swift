@@ -23,6 +23,37 @@ struct ResamplingCoefficients {
     return min(Int(support.rounded(.up)) * 2 + 1, source)
   }
 
+  /// The source pixels that the destination pixels in `window` are made of.
+  static func sources(
+    source: Int, destination: Int, window: Range<Int>, interpolation: Interpolation
+  ) -> Range<Int> {
+    if source == destination { return window }
+    let scale = Double(source) / Double(destination)
+    let support = interpolation.support * max(scale, 1)
+    let first = bounds(of: window.lowerBound, source: source, scale: scale, support: support)
+    let last = bounds(of: window.upperBound - 1, source: source, scale: scale, support: support)
+    return first.lowerBound..<max(last.upperBound, first.lowerBound)
+  }
+
+  private static func bounds(of index: Int, source: Int, scale: Double, support: Double) -> Range<Int> {
+    let center = (Double(index) + 0.5) * scale
+    let lower = max(Int(center - support + 0.5), 0)
+    return lower..<max(min(Int(center + support + 0.5), source), lower)
+  }
+
+  /// The parts of a window whose coefficients are computed together, so that the table stays small.
+  static func parts(
+    of window: Range<Int>, source: Int, destination: Int, interpolation: Interpolation
+  ) -> [Range<Int>] {
+    let step = max(
+      tableLimit / stride(source: source, destination: destination, interpolation: interpolation), 1)
+    return Swift.stride(from: window.lowerBound, to: window.upperBound, by: step).map {
+      $0..<min($0 + step, window.upperBound)
+    }
+  }
+
+  private static let tableLimit = 1 << 20
+
   /// Computes the coefficients of the destination pixels in `window`, a part of `0..<destination`.
   init(source: Int, destination: Int, window: Range<Int>, interpolation: Interpolation) {
     let scale = Double(source) / Double(destination)
@@ -37,20 +68,19 @@ struct ResamplingCoefficients {
     weights = [Int32](repeating: 0, count: window.count * stride)
     for (row, i) in window.enumerated() {
       let center = (Double(i) + 0.5) * scale
-      let lower = max(Int(center - support + 0.5), 0)
-      let upper = max(min(Int(center + support + 0.5), source), lower)
+      let bounds = Self.bounds(of: i, source: source, scale: scale, support: support)
       var sum = 0.0
-      for x in lower..<upper {
+      for x in bounds {
         sum += interpolation.weight((Double(x) - center + 0.5) * inverse)
       }
-      for x in lower..<upper {
+      for x in bounds {
         var weight = interpolation.weight((Double(x) - center + 0.5) * inverse)
         if sum != 0 { weight /= sum }
         let fixed = weight * Double(Int32(1) << Self.precision)
-        weights[row * stride + x - lower] = Int32(fixed < 0 ? fixed - 0.5 : fixed + 0.5)
+        weights[row * stride + x - bounds.lowerBound] = Int32(fixed < 0 ? fixed - 0.5 : fixed + 0.5)
       }
-      first.append(lower)
-      count.append(upper - lower)
+      first.append(bounds.lowerBound)
+      count.append(bounds.count)
     }
   }
 }
