@@ -43,7 +43,7 @@ let package = Package(
     .testTarget(name: "RBNFormatsTests", dependencies: ["RBNFormats"]),
     .testTarget(name: "RBNGraphTests", dependencies: ["RBNGraph"]),
     .testTarget(name: "RBNExecutionTests", dependencies: ["RBNExecution", "RBNFormats", "CRBNKernels"]),
-    .testTarget(name: "RBNImageTests", dependencies: ["RBNImage"]),
+    .testTarget(name: "RBNImageTests", dependencies: ["RBNImage", "CLibCrypto"]),
     .testTarget(name: "RBNRuntimeTests", dependencies: ["RBNRuntime"]),
     .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "rbn"]),
   ],
