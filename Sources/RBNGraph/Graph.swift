@@ -49,6 +49,11 @@ package struct Graph: Sendable {
   package struct Output: Sendable {
     package var name: String
     package var value: ValueID
+
+    package init(name: String, value: ValueID) {
+      self.name = name
+      self.value = value
+    }
   }
 
   package private(set) var values: [Value] = []

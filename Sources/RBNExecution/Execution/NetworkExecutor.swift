@@ -1,0 +1,199 @@
+import RBNGraph
+import RBNTensor
+import Synchronization
+
+/// Choices of a caller about how a network runs. None of them changes the results beyond rounding.
+package struct ExecutionOptions: Sendable {
+  /// Passes to leave out, by name; see ``PassPipeline/names``.
+  package var disabledPasses: Set<String> = []
+  /// `nil` for the best that the machine has.
+  package var instructionSet: InstructionSet?
+  /// The number of threads a call may use; `nil` for all of the process's pool.
+  package var threads: Int?
+  /// The largest arena of one call, in bytes.
+  package var memoryLimit = 16 << 30
+
+  package init() {}
+}
+
+/// Runs a network: the graph after the passes, its weights packed, and the plans made so far.
+///
+/// Calls may overlap; each in flight has an arena of its own, which is kept for the next.
+package final class NetworkExecutor: Sendable {
+  /// The graph as it was given.
+  package let sourceGraph: Graph
+  /// The graph that runs.
+  package let graph: Graph
+  package let options: ExecutionOptions
+  package let pool: ThreadPool
+
+  private let compiled: [any CompiledOperator]
+  private let constants: [Graph.ValueID: Tensor]
+  private let plans = Mutex<[PlanEntry]>([])
+  private let keepsAllValues: Bool
+
+  private final class PlanEntry: Sendable {
+    let plan: ExecutionPlan
+    /// Arenas of finished calls.
+    let arenas = Mutex<[TensorStorage]>([])
+    init(_ plan: ExecutionPlan) { self.plan = plan }
+  }
+
+  /// The number of input shapes whose plans are kept; the oldest goes first.
+  private static let plansKept = 8
+  /// The number of arenas kept for a plan when no call is in flight.
+  private static let arenasKept = 4
+
+  /// Runs the passes and prepares every node.
+  ///
+  /// - Throws: `graph.unsupported-operator` naming a node that can't be run, and what the passes throw.
+  package convenience init(graph: Graph, options: ExecutionOptions = ExecutionOptions()) throws {
+    try self.init(graph: graph, options: options, keepsAllValues: false)
+  }
+
+  private init(graph source: Graph, options: ExecutionOptions, keepsAllValues: Bool) throws {
+    sourceGraph = source
+    self.options = options
+    self.keepsAllValues = keepsAllValues
+    var graph = source
+    try PassPipeline.run(&graph, disabled: options.disabledPasses)
+    let kernels = KernelTable.table(for: options.instructionSet ?? .best)
+    pool = options.threads.map { ThreadPool(threads: $0) } ?? .shared
+    var compiled: [any CompiledOperator] = []
+    for node in graph.nodes {
+      guard let op = node.op as? any ExecutableOperator, node.outputs.count == 1 else {
+        throw RBNError(.unsupportedOperator, .model, location: node.place, "this operator can't be run")
+      }
+      do {
+        compiled.append(try op.compile(NodeContext(node: node, graph: graph, kernels: kernels)))
+      } catch let error as RBNError {
+        throw error.at(node.place)
+      }
+    }
+    self.compiled = compiled
+    // Only parameters that steps read as operands stay; packed weights have been copied.
+    var constants: [Graph.ValueID: Tensor] = [:]
+    for (node, compiled) in zip(graph.nodes, compiled) {
+      for (index, input) in node.inputs.enumerated() where !compiled.consumedParameters.contains(index) {
+        guard let input, let tensor = graph.tensor(of: input) else { continue }
+        constants[input] = try tensor.converted(to: .float32)
+      }
+    }
+    for output in graph.outputs {
+      if let tensor = graph.tensor(of: output.value) { constants[output.value] = try tensor.converted(to: .float32) }
+    }
+    self.constants = constants
+    self.graph = graph
+  }
+
+  /// The plan for the given input shapes; made on first use.
+  ///
+  /// - Throws: `graph.shape-mismatch` when the network does not accept the shapes, `execution.memory-limit`.
+  package func plan(for inputShapes: [Shape]) throws -> ExecutionPlan { try entry(for: inputShapes).plan }
+
+  private func entry(for inputShapes: [Shape]) throws -> PlanEntry {
+    if let known = plans.withLock({ $0.first { $0.plan.inputShapes == inputShapes } }) { return known }
+    let planner = Planner(
+      graph: graph, compiled: compiled, constants: constants, threads: pool.threads,
+      memoryLimit: options.memoryLimit, keepsAllValues: keepsAllValues)
+    let entry = PlanEntry(try planner.plan(inputShapes))
+    plans.withLock { plans in
+      if plans.count >= Self.plansKept { plans.removeFirst() }
+      plans.append(entry)
+    }
+    return entry
+  }
+
+  /// Runs the network. Blocks the calling thread, which takes part in the work.
+  ///
+  /// - Parameters:
+  ///   - inputs: float tensors in the order of the graph's inputs.
+  ///   - isCancelled: asked between steps.
+  /// - Returns: float32 tensors in the order of the graph's outputs.
+  /// - Throws: `graph.shape-mismatch`, `tensor.unsupported-dtype`, `execution.memory-limit`, `CancellationError`.
+  package func run(_ inputs: [Tensor], isCancelled: () -> Bool = { false }) throws -> [Tensor] {
+    let entry = try entry(for: inputs.map(\.shape))
+    let arena = try entry.arenas.withLock { $0.popLast() } ?? TensorStorage(byteCount: entry.plan.arenaByteCount)
+    defer {
+      entry.arenas.withLock { if $0.count < Self.arenasKept { $0.append(arena) } }
+    }
+    try execute(entry.plan, inputs, arena, isCancelled: isCancelled, afterStep: { _, _ in })
+    return try entry.plan.outputs.map { try read($0, arena) }
+  }
+
+  /// Runs the network as it was given, without fusion, and returns besides the outputs the value of every node.
+  package static func runObserving(
+    graph: Graph, options: ExecutionOptions = ExecutionOptions(), _ inputs: [Tensor]
+  ) throws -> (outputs: [Tensor], values: [ObservedValue]) {
+    var options = options
+    options.disabledPasses = Set(PassPipeline.names)
+    let executor = try NetworkExecutor(graph: graph, options: options, keepsAllValues: true)
+    let plan = try executor.plan(for: inputs.map(\.shape))
+    let arena = try TensorStorage(byteCount: plan.arenaByteCount)
+    var values: [ObservedValue] = []
+    try executor.execute(plan, inputs, arena, isCancelled: { false }) { step, arena in
+      values.append(
+        ObservedValue(
+          name: step.name, module: step.module, op: step.op.name, tensor: try executor.read(step.output, arena)))
+    }
+    return (try plan.outputs.map { try executor.read($0, arena) }, values)
+  }
+
+  package struct ObservedValue: Sendable {
+    package var name: String
+    package var module: ModuleCall
+    package var op: String
+    package var tensor: Tensor
+  }
+
+  private func execute(
+    _ plan: ExecutionPlan, _ inputs: [Tensor], _ arena: TensorStorage, isCancelled: () -> Bool,
+    afterStep: (ExecutionPlan.Step, TensorStorage) throws -> Void
+  ) throws {
+    guard let base = arena.bytes.baseAddress else {
+      throw RBNError(.outOfMemory, .system, "the arena has no memory")
+    }
+    for (index, tensor) in inputs.enumerated() {
+      guard tensor.dtype.isFloatingPoint else {
+        throw RBNError(
+          .unsupportedDType, .input, location: "input \(graph.inputs[index].name)",
+          "the network takes floating-point tensors, got \(tensor.dtype)")
+      }
+      try write(try tensor.converted(to: .float32), plan.inputs[index], base)
+    }
+    for step in plan.steps {
+      if isCancelled() { throw CancellationError() }
+      if !step.isAlias {
+        let context = RunContext(arena: base, scratch: base + step.scratchOffset, pool: pool)
+        do {
+          try step.compiled.run(step.inputs, step.output, context)
+        } catch let error as RBNError {
+          throw error.at("\(step.module) (\(step.op.name))")
+        }
+      }
+      try afterStep(step, arena)
+    }
+  }
+
+  private func write(_ tensor: Tensor, _ operand: Operand, _ arena: UnsafeMutableRawPointer) throws {
+    let context = RunContext(arena: arena, scratch: arena, pool: pool)
+    let source = Operand(location: .constant(tensor), shape: tensor.shape, format: .contiguous)
+    StridedIteration.copy(
+      shape: tensor.shape, from: context.pointer(source), source.strides, to: context.pointer(operand),
+      operand.strides)
+  }
+
+  private func read(_ operand: Operand, _ arena: TensorStorage) throws -> Tensor {
+    if case .constant(let tensor) = operand.location { return tensor }
+    guard let base = arena.bytes.baseAddress else {
+      throw RBNError(.outOfMemory, .system, "the arena has no memory")
+    }
+    let context = RunContext(arena: base, scratch: base, pool: pool)
+    return try Tensor(shape: operand.shape) { bytes in
+      guard let out = bytes.bindMemory(to: Float.self).baseAddress else { return }
+      StridedIteration.copy(
+        shape: operand.shape, from: context.pointer(operand), operand.strides, to: out,
+        operand.shape.contiguousStrides)
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import RBNGraph
+import RBNTensor
+
+/// Where a step finds or leaves a float32 value.
+package struct Operand: Sendable {
+  package enum Location: Sendable {
+    /// A byte offset in the call's arena.
+    case arena(Int)
+    /// A contiguous parameter.
+    case constant(Tensor)
+  }
+
+  package var location: Location
+  package var shape: Shape
+  package var format: MemoryFormat
+
+  package var count: Int { shape.reduce(1) { $0 &* $1 } }
+  package var strides: [Int] { format.strides(shape) }
+
+  /// Whether all of its elements lie in memory in the same order as those of `other`.
+  package func isCongruent(to other: Operand) -> Bool {
+    shape == other.shape && (format == other.format || MemoryFormat.coincide(shape))
+  }
+
+  /// The sizes of an image value.
+  package var image: (batch: Int, channels: Int, height: Int, width: Int) {
+    shape.rank == 4
+      ? (shape[0], shape[1], shape[2], shape[3]) : (shape.first ?? 1, shape.dropFirst().reduce(1) { $0 &* $1 }, 1, 1)
+  }
+}
+
+/// What a step needs besides its operands.
+package struct RunContext {
+  package let arena: UnsafeMutableRawPointer
+  package let scratch: UnsafeMutableRawPointer
+  package let pool: ThreadPool
+
+  /// The first element of an operand. Constants must not be written.
+  package func pointer(_ operand: Operand) -> UnsafeMutablePointer<Float> {
+    switch operand.location {
+    case .arena(let offset): (arena + offset).assumingMemoryBound(to: Float.self)
+    case .constant(let tensor):
+      // Storage of at least one byte always has an address; the arena stands in to keep the type total.
+      ((tensor.storage.bytes.baseAddress ?? arena) + tensor.byteOffset).assumingMemoryBound(to: Float.self)
+    }
+  }
+}

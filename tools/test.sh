@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds in release and runs all tests. Arguments go to `swift test`:
+#   tools/test.sh --filter RBNFormatsTests
+# Further flags of the compiler come from RBN_SWIFT_FLAGS.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools/install_dependencies.sh
+read -r -a flags <<<"${RBN_SWIFT_FLAGS:-}"
+flags=(-c release -Xswiftc -enable-testing "${flags[@]}")
+# The tests of the command run the executable, so it is built first, with the same settings.
+swift build "${flags[@]}" --product rbn
+swift test "${flags[@]}" "$@"
