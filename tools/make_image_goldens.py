@@ -142,6 +142,8 @@ def malformed():
     yield "no-frame.jpg", photo[:frame] + b"\xff\xd9", "image.jpeg-corrupt"
     yield "segment-length-0.jpg", photo[: frame + 2] + b"\0\0" + photo[frame + 4 :], "image.jpeg-corrupt"
     yield "undefined-table.jpg", photo[: scan + 6] + b"\x33" + photo[scan + 7 :], "image.jpeg-corrupt"
+    later = photo[:scan] + b"\0\1\2" + photo[scan : scan + 6] + b"\x33" + photo[scan + 7 :]
+    yield "undefined-table-after-warning.jpg", later, "image.jpeg-corrupt"
     yield "height-0.jpg", jpeg(5, b"\0\0"), "image.jpeg-corrupt"
     yield "12-bit.jpg", jpeg(4, b"\x0c"), "image.jpeg-unsupported"
     yield "lossless.jpg", jpeg(1, b"\xc3"), "image.jpeg-unsupported"

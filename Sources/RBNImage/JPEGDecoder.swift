@@ -31,7 +31,7 @@ enum JPEGDecoder {
       handle, base, CUnsignedLong(bytes.count), &width, &height, &subsampling, &colorspace)
     // The header call also fails for a chroma subsampling without a name in its API, after it has filled in
     // everything else; decompressing does not need the name.
-    if header != 0 && (width <= 0 || colorspace < 0) { throw corrupt(handle) }
+    if header != 0 && (width <= 0 || colorspace < 0) { throw corrupt(message(handle)) }
     guard width == segments.width, height == segments.height else {
       throw RBNError(
         .jpegCorrupt, .input,
@@ -46,10 +46,7 @@ enum JPEGDecoder {
       let status = tjDecompress2(
         handle, base, CUnsignedLong(bytes.count), out, width, 0, height, format,
         TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
-      guard status != 0 else { return }
-      guard tjGetErrorCode(handle) == CInt(TJERR_WARNING.rawValue) else { throw corrupt(handle) }
-      // libjpeg invents the rest of the image when the bytes run out; Pillow refuses that, and so do we.
-      if message(handle).hasPrefix("Premature end of JPEG file") { throw truncated() }
+      if status != 0 { try checkIsTolerable(message(handle)) }
     }
     return (isCMYK ? try convertInvertedCMYK(pixels) : pixels, segments.orientation)
   }
@@ -87,6 +84,22 @@ enum JPEGDecoder {
     }
   }
 
+  /// How the messages begin that libjpeg gives as warnings, after which it goes on decoding.
+  ///
+  /// `tjGetErrorCode` does not tell: after one warning it calls every later fatal error a warning too. The
+  /// message does: it is the fatal error's when there was one, and the first warning's otherwise.
+  private static let tolerableMessages = [
+    "Corrupt JPEG data: ", "Inconsistent progression sequence for component ",
+    "Unknown Adobe color transform code ",
+    "Warning: unknown JFIF revision number ", "Invalid SOS parameters for sequential JPEG",
+  ]
+
+  private static func checkIsTolerable(_ message: String) throws {
+    // libjpeg invents the rest of the image when the bytes run out; Pillow refuses that, and so do we.
+    if message.hasPrefix("Premature end of JPEG file") { throw truncated() }
+    guard tolerableMessages.contains(where: message.hasPrefix) else { throw corrupt(message) }
+  }
+
   /// CMYK in Adobe's convention (255 = no ink), which Pillow assumes for every JPEG, to RGB.
   ///
   /// With K the stored black and C a stored ink, both inverted: channel = clip(K − ((255 − C)·K)/255), the
@@ -112,8 +125,8 @@ enum JPEGDecoder {
       advice: "the file is cut off; get it again")
   }
 
-  private static func corrupt(_ handle: tjhandle) -> RBNError {
-    RBNError(.jpegCorrupt, .input, "the JPEG can't be decoded: \(message(handle))")
+  private static func corrupt(_ message: String) -> RBNError {
+    RBNError(.jpegCorrupt, .input, "the JPEG can't be decoded: \(message)")
   }
 
   private static func message(_ handle: tjhandle) -> String {
