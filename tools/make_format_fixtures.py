@@ -16,7 +16,7 @@ from torch import nn
 
 
 def arrays() -> dict[str, np.ndarray]:
-    """Arrays of every dtype that RBNFormats reads: element i of n has the value (i * 7) % 5 - 1 or so."""
+    """Arrays of every dtype that RBNFormats reads; element i has the value (i * 7) % 5."""
     values = (np.arange(24) * 7) % 5
     made = {}
     for code in ["f2", "f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]:
@@ -68,7 +68,7 @@ class Network(nn.Module):
         self.channels_last = nn.Parameter(
             torch.arange(96.0).reshape(8, 3, 2, 2).to(memory_format=torch.channels_last)
         )
-        self.half = nn.Parameter(torch.arange(5).half())
+        self.narrow = nn.Parameter(torch.arange(5).half())
         self.register_buffer("index", torch.arange(3))
         self.register_buffer("scale", torch.tensor([2.0]), persistent=False)
 
@@ -76,7 +76,7 @@ class Network(nn.Module):
         y = self.layer1(x).relu().mean((2, 3))
         a, b = torch.split(y, [1, 3], 1)
         y = torch.cat([a, b], 1) * self.scale * torch.tensor(3.0)
-        y = y + self.sliced.sum() + self.channels_last.sum() + self.half.float().sum() + self.index.sum()
+        y = y + self.sliced.sum() + self.channels_last.sum() + self.narrow.float().sum() + self.index.sum()
         y = y.to(torch.float32).reshape(x.shape[0], -1)
         return self.fc(y), self.tied(y).clamp(min=-1e9, max=float("inf")), torch.full_like(y, float("-inf"))
 
@@ -107,6 +107,8 @@ def main() -> None:
     program = torch.export.export(
         network, (torch.zeros(2, 3, 8, 8),), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},)
     )
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # It names files of the machine that exports.
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     (folder / "network.pt2").write_bytes(buffer.getvalue())

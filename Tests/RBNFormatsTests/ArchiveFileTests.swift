@@ -20,7 +20,8 @@ final class ScratchFolder {
 enum TestData {
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
-  static let zipCorpus = root.appendingPathComponent("../shared/data/corpora/libzip/regress/data").standardized
+  static let zipCorpus = root.appendingPathComponent("../shared/data/corpora/libzip/regress/data")
+    .standardized
     .path
   static var hasZipCorpus: Bool { FileManager.default.fileExists(atPath: zipCorpus) }
   static func fixture(_ name: String) -> String {
@@ -132,7 +133,8 @@ enum TestData {
       if failure == nil { accepted.append(name) }
     }
     // The extra fields of this one are those that zip(1) writes: as stored in the corpus it is well formed.
-    #expect(accepted.filter { $0.hasPrefix("incons-") || $0.hasPrefix("broken") } == ["incons-ef-local-id.zip"])
+    #expect(
+      accepted.filter { $0.hasPrefix("incons-") || $0.hasPrefix("broken") } == ["incons-ef-local-id.zip"])
     #expect(accepted.contains("zip64.zip"))
     #expect(accepted.count >= 40)
   }

@@ -61,9 +61,10 @@ struct NumPyHeader {
   }
 
   private mutating func readType(_ text: inout PythonLiteralCursor) throws {
-    guard let descriptor = text.string() else {
+    guard !text.peek("[") else {
       throw RBNError(.unsupportedNumPyDType, .input, "has a structured dtype, which no tensor has")
     }
+    guard let descriptor = text.string() else { throw Self.malformed("descr is no string") }
     let order = descriptor.first.flatMap { "<>|=".contains($0) ? $0 : nil }
     let kind = order == nil ? descriptor[...] : descriptor.dropFirst()
     guard let known = Self.dtypes.first(where: { $0.0 == kind })?.1,
