@@ -80,7 +80,9 @@ import Testing
 
   @Test func doublesKeepTheirBits() throws {
     var generator = SeededGenerator(seed: 2)
-    var doubles: [Double] = [0.1, 1e-5, .leastNonzeroMagnitude, 1.7976931348623157e308, -0.0, 1, 100, 1e21, 1e16]
+    var doubles: [Double] = [
+      0.1, 1e-5, .leastNonzeroMagnitude, 1.7976931348623157e308, -0.0, 1, 100, 1e21, 1e16,
+    ]
     doubles += (0..<1000).map { _ in Double(bitPattern: generator.next()) }.filter(\.isFinite)
     for value in doubles {
       let parsed = try parse(JSONValue.double(value).text())

@@ -86,7 +86,7 @@ package struct BundleManifest: Sendable {
     provenance = try Self.strings(root, "provenance")
     inputs = try root.member("inputs").list { node in
       Input(
-        name: try node.member("name").string(), dtype: try Bundle.dtype(try node.member("dtype")),
+        name: try node.member("name").string(), dtype: try ModelBundle.dtype(try node.member("dtype")),
         shape: try node.member("shape").list { $0.isNull ? nil : try Self.size($0) })
     }
     outputs = try root.member("outputs").list { try $0.member("name").string() }

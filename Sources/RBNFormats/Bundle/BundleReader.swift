@@ -1,6 +1,6 @@
 import RBNTensor
 
-extension Bundle {
+extension ModelBundle {
   private static let maximumDocumentByteCount = 1 << 28
 
   /// Reads a bundle and checks every rule of the format.
@@ -8,7 +8,7 @@ extension Bundle {
   /// Weights that are stored as float16 or bfloat16 are widened to the dtype they stand for.
   ///
   /// - Throws: a `bundle.…`, `archive.…`, `json.…` or `numpy.…` error for each rule it breaks.
-  package static func read(from path: String) throws -> Bundle {
+  package static func read(from path: String) throws -> ModelBundle {
     do {
       return try read(ZipArchive(contentsOf: path))
     } catch let error as RBNError {
@@ -17,13 +17,13 @@ extension Bundle {
   }
 
   /// Reads a bundle in memory, as from a file.
-  package static func read(bytes: [UInt8]) throws -> Bundle {
+  package static func read(bytes: [UInt8]) throws -> ModelBundle {
     let storage = try TensorStorage(byteCount: bytes.count)
     bytes.withUnsafeBytes { storage.bytes.copyMemory(from: $0) }
     return try read(ZipArchive(bytes: storage))
   }
 
-  private static func read(_ archive: ZipArchive) throws -> Bundle {
+  private static func read(_ archive: ZipArchive) throws -> ModelBundle {
     guard archive.entries.first?.name == manifestName else {
       throw RBNError(
         .notABundle, .model, "is not a bundle: its first entry is not \(manifestName)",
@@ -34,7 +34,7 @@ extension Bundle {
     let entries = try CheckedEntries(archive, manifest)
     let graph = try json(entries.bytes(graphName, limit: maximumDocumentByteCount), graphName)
     let weightTable = try json(entries.bytes(weightsName, limit: maximumDocumentByteCount), weightsName)
-    var bundle = Bundle(
+    var bundle = ModelBundle(
       manifest: manifest, graph: graph.value, weights: try readWeights(weightTable, entries),
       golden: try readGolden(entries))
     if let name = manifest.labelsEntry { bundle.labels = try readLabels(entries, name) }
@@ -121,13 +121,15 @@ private struct CheckedEntries {
   init(_ archive: ZipArchive, _ manifest: BundleManifest) throws {
     self.archive = archive
     listed = Dictionary(manifest.entries.map { ($0.name, $0.entry) }) { first, _ in first }
-    names = archive.entries.map(\.name).filter { $0 != Bundle.manifestName }
+    names = archive.entries.map(\.name).filter { $0 != ModelBundle.manifestName }
     for name in names where listed[name] == nil {
       throw RBNError(
         .unlistedBundleEntry, .model, location: name, "is in the archive and not in the manifest")
     }
     for (name, entry) in manifest.entries {
-      guard let found = archive.entry(name), name != Bundle.manifestName else { throw Self.missing(name) }
+      guard let found = archive.entry(name), name != ModelBundle.manifestName else {
+        throw Self.missing(name)
+      }
       guard found.byteCount == entry.byteCount else {
         throw RBNError(
           .bundleEntrySize, .model, location: name,

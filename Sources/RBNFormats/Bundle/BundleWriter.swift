@@ -1,6 +1,6 @@
 import RBNTensor
 
-extension Bundle {
+extension ModelBundle {
   /// Writes the bundle to a file, which appears complete or not at all. Equal bundles give equal bytes.
   ///
   /// - Parameter dtype: how float32 weights are stored: `.float32`, or `.float16` or `.bfloat16` for about half

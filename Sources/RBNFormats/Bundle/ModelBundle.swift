@@ -16,7 +16,7 @@ import RBNTensor
 /// The manifest lists size and SHA-256 digest of every other entry, and the archive holds no entry that it does
 /// not list. The manifest itself is covered by the archive's CRC-32 against damage; against alteration, its own
 /// digest (``identity``) stands for the whole bundle, as it covers all the others.
-package struct Bundle: Sendable {
+package struct ModelBundle: Sendable {
   package var manifest: BundleManifest
   /// The graph, read and written by `RBNGraph`.
   package var graph: JSONValue
