@@ -92,7 +92,8 @@ extension Graph {
     }
     for (index, value) in values.enumerated() {
       if case .parameter(let key) = value.origin, let tensor = parameters[key] {
-        types[index] = TensorType(tensor.shape, tensor.dtype)
+        // Computation is in float32 whatever precision a parameter is stored in.
+        types[index] = TensorType(tensor.shape, tensor.dtype.isFloatingPoint ? .float32 : tensor.dtype)
       }
     }
     for node in nodes {

@@ -1,0 +1,55 @@
+import RBNTensor
+
+/// Folds a per-channel affine map (an eval BatchNorm, for one) into the convolution before it:
+/// a · (W ∗ x + b) + d = (a W) ∗ x + (a b + d), computed in float64.
+package enum FoldChannelAffine: GraphPass {
+  package static let name = "fold-channel-affine"
+
+  package static func run(_ graph: inout Graph) throws {
+    let producers = graph.producers
+    let readers = graph.readers
+    let outputs = Set(graph.outputs.map(\.value))
+    var removed = Set<Int>()
+    for index in graph.nodes.indices {
+      let node = graph.nodes[index]
+      guard let affine = node.op as? InstanceAffine, !affine.hasMean, let x = node.inputs[0],
+        let convIndex = producers[x.index], readers[x.index].count == 1, !outputs.contains(x),
+        let conv = graph.nodes[convIndex].op as? Conv2d,
+        let weight = graph.tensor(of: graph.nodes[convIndex].inputs[1]),
+        let coefficients = graph.tensor(of: node.inputs[1])
+      else { continue }
+      let convNode = graph.nodes[convIndex]
+      let biasTensor = convNode.inputs.count > 2 ? graph.tensor(of: convNode.inputs[2]) : nil
+      if convNode.inputs.count > 2, convNode.inputs[2] != nil, biasTensor == nil { continue }
+      let folded = try fold(weight, biasTensor, coefficients.doubles)
+      let path = convNode.module.path.isEmpty ? convNode.name : convNode.module.path
+      let newWeight = graph.addParameter(folded.weight, suggestedKey: path + ".folded_weight")
+      let newBias = graph.addParameter(folded.bias, suggestedKey: path + ".folded_bias")
+      graph.nodes[index].op = conv
+      graph.nodes[index].inputs = [convNode.inputs[0], newWeight, newBias]
+      graph.nodes[index].module = convNode.module
+      removed.insert(convIndex)
+    }
+    graph.nodes = graph.nodes.indices.filter { !removed.contains($0) }.map { graph.nodes[$0] }
+  }
+
+  private static func fold(_ weight: Tensor, _ bias: Tensor?, _ coefficients: [Double]) throws -> (
+    weight: Tensor, bias: Tensor
+  ) {
+    let channels = weight.shape[0]
+    let scale = coefficients[(InstanceAffine.Row.alpha0.rawValue * channels)...].prefix(channels)
+    let shift = coefficients[(InstanceAffine.Row.beta.rawValue * channels)...].prefix(channels)
+    let perChannel = channels > 0 ? weight.count / channels : 0
+    var scaled = weight.floats
+    for (channel, factor) in scale.enumerated() {
+      for i in channel * perChannel..<(channel + 1) * perChannel {
+        scaled[i] = Float(Double(scaled[i]) * factor)
+      }
+    }
+    let old = bias?.doubles ?? [Double](repeating: 0, count: channels)
+    let newBias = zip(zip(scale, shift), old).map { Float($0.0 * $1 + $0.1) }
+    return (
+      try Tensor(shape: weight.shape, scalars: scaled), try Tensor(shape: [channels], scalars: newBias)
+    )
+  }
+}
