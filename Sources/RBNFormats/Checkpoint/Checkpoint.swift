@@ -14,12 +14,16 @@ package enum Checkpoint {
   ///   file and the entry or key; `file.unreadable`; `CancellationError`.
   package static func readStateDict(from path: String, stateDictKey: String? = nil) throws -> StateDict {
     do {
-      let source = try ByteSource(path: path, subject: .model)
-      var reader = StateDictReader(try open(source))
-      return try reader.read(stateDictKey: stateDictKey)
+      return try readStateDict(from: ByteSource(path: path, subject: .model), stateDictKey: stateDictKey)
     } catch let error as RBNError {
       throw error.inFile(path)
     }
+  }
+
+  /// Reads a state dict from bytes, as ``readStateDict(from:stateDictKey:)-(String,_)`` does from a file.
+  package static func readStateDict(from source: ByteSource, stateDictKey: String? = nil) throws -> StateDict {
+    var reader = StateDictReader(try open(source))
+    return try reader.read(stateDictKey: stateDictKey)
   }
 
   private static func open(_ source: ByteSource) throws -> any CheckpointFile {
