@@ -9,12 +9,13 @@ import Testing
 struct CheckpointCorpusTests {
   /// Counts and sums as torch.load(weights_only=True) gives them: tensors, elements, the sum of the elements and
   /// the sum of their magnitudes, in float64.
-  private static let weights: [(file: String, tensors: Int, elements: Int, sum: Double, magnitude: Double)] = [
-    ("akamaster-resnet20-12fca82f.th", AKAMASTER),
-    ("pnet.pt", PNET),
-    ("rnet.pt", RNET),
-    ("onet.pt", ONET),
-  ]
+  private static let weights: [(file: String, tensors: Int, elements: Int, sum: Double, magnitude: Double)] =
+    [
+      ("akamaster-resnet20-12fca82f.th", 97, 271098, 139.78264955982084, 21349.562590950627),
+      ("pnet.pt", 13, 6632, -43.12531704072171, 988.1674274024772),
+      ("rnet.pt", 16, 100178, -178.50655001851723, 2540.0628005314916),
+      ("onet.pt", 21, 389040, -354.4394963189432, 5233.078572417723),
+    ]
 
   @Test(arguments: weights.indices) func realWeightsAreThoseOfTorch(index: Int) throws {
     let expected = Self.weights[index]

@@ -36,7 +36,9 @@ import Testing
   }
 
   /// Damage within the pickle and nowhere else, which checksums would hide: only zips without them get this far.
-  @Test(arguments: ["plain.pth", "training.pth", "views.pth", "parameters.pth", "unsigned.pth", "protocol-4.pth"])
+  @Test(arguments: [
+    "plain.pth", "training.pth", "views.pth", "parameters.pth", "unsigned.pth", "protocol-4.pth",
+  ])
   func damagedPicklesAreRefusedOrRead(name: String) throws {
     let path = CheckpointFixtures.folder.appendingPathComponent(name).path
     let archive = try ZipArchive(contentsOf: path)

@@ -58,9 +58,13 @@ enum CheckpointFixtures {
   static func elements(_ tensor: Tensor) -> [String] {
     switch tensor.dtype {
     case .int64:
-      tensor.withUnsafeBytes { bytes in bytes.indices(of: Int64.self).map { "\(bytes.element($0, Int64.self))" } }
+      tensor.withUnsafeBytes { bytes in
+        bytes.indices(of: Int64.self).map { "\(bytes.element($0, Int64.self))" }
+      }
     case .uint64:
-      tensor.withUnsafeBytes { bytes in bytes.indices(of: UInt64.self).map { "\(bytes.element($0, UInt64.self))" } }
+      tensor.withUnsafeBytes { bytes in
+        bytes.indices(of: UInt64.self).map { "\(bytes.element($0, UInt64.self))" }
+      }
     case .float16, .bfloat16, .float32, .float64: tensor.doubles.map { "\($0)" }
     default: tensor.doubles.map { "\(Int($0))" }
     }
@@ -68,7 +72,9 @@ enum CheckpointFixtures {
 }
 
 extension UnsafeRawBufferPointer {
-  fileprivate func indices<Element>(of type: Element.Type) -> Range<Int> { 0..<(count / MemoryLayout<Element>.size) }
+  fileprivate func indices<Element>(of type: Element.Type) -> Range<Int> {
+    0..<(count / MemoryLayout<Element>.size)
+  }
 
   fileprivate func element<Element: BitwiseCopyable>(_ index: Int, _ type: Element.Type) -> Element {
     loadUnaligned(fromByteOffset: index * MemoryLayout<Element>.size, as: type)

@@ -50,7 +50,9 @@ import Testing
     let state = try Checkpoint.readStateDict(from: path)
     #expect(state.ignored.map(\.key) == ["epoch", "args", "optimizer"])
     #expect(
-      state.ignored.map(\.summary) == ["the number 3", "an object of argparse.Namespace", "a dict of 2 entries"])
+      state.ignored.map(\.summary) == [
+        "the number 3", "an object of argparse.Namespace", "a dict of 2 entries",
+      ])
   }
 
   @Test func ambiguityNamesTheCandidatesAndTheWayOut() throws {
@@ -62,11 +64,13 @@ import Testing
 
   @Test func keysThatLeadNowhereNameWhatIsThere() throws {
     let path = CheckpointFixtures.folder.appendingPathComponent("training.pth").path
-    let missing = try #require(rbnError { _ = try Checkpoint.readStateDict(from: path, stateDictKey: "model") })
+    let missing = try #require(
+      rbnError { _ = try Checkpoint.readStateDict(from: path, stateDictKey: "model") })
     #expect(missing.code == .unknownStateDictKey)
     #expect(missing.subject == .usage)
     #expect(missing.advice?.contains("\"state_dict\" (a dict of 8 entries)") == true, "\(missing)")
-    let scalar = try #require(rbnError { _ = try Checkpoint.readStateDict(from: path, stateDictKey: "epoch") })
+    let scalar = try #require(
+      rbnError { _ = try Checkpoint.readStateDict(from: path, stateDictKey: "epoch") })
     #expect(scalar.code == .noStateDict)
     let top = try Checkpoint.readStateDict(from: path, stateDictKey: ".")
     #expect(top.keys == ["best_acc1", "rng_state"])
@@ -100,7 +104,8 @@ import Testing
     let fixtures = CheckpointFixtures.folder
     #expect(try FileKind.sniff(path: fixtures.appendingPathComponent("plain.pth").path) == .torchZip)
     #expect(try FileKind.sniff(path: fixtures.appendingPathComponent("legacy.pth").path) == .torchLegacy)
-    #expect(try FileKind.sniff(path: fixtures.appendingPathComponent("legacy-protocol-4.pth").path) == .torchLegacy)
+    #expect(
+      try FileKind.sniff(path: fixtures.appendingPathComponent("legacy-protocol-4.pth").path) == .torchLegacy)
     #expect(try FileKind.sniff(path: fixtures.appendingPathComponent("expected.npz").path) == .npz)
     #expect(try kind([0x93] + Array("NUMPY".utf8)) == .npy)
     for (entry, expected) in [

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct PickleTests {
   private func read(_ bytes: [UInt8], limits: PickleLimits = PickleLimits()) throws -> Pickle {
-    try Unpickler.read(ByteSource(TensorStorage(copying: bytes), subject: .model), name: "test", limits: limits)
+    try Unpickler.read(
+      ByteSource(TensorStorage(copying: bytes), subject: .model), name: "test", limits: limits)
   }
 
   private func read(_ text: String) throws -> Pickle { try read(bytes(text)) }
@@ -65,7 +66,8 @@ import Testing
     #expect(PickleOpcode.allCases.count == 68)
   }
 
-  @Test(arguments: PickleOpcode.allCases) func everyOpcodeByItselfIsReadOrRefused(opcode: PickleOpcode) throws {
+  @Test(arguments: PickleOpcode.allCases) func everyOpcodeByItselfIsReadOrRefused(opcode: PickleOpcode) throws
+  {
     let error = rbnError { _ = try read([0x80, 2, opcode.rawValue] + Array(repeating: 0x2E, count: 40)) }
     if !opcode.isAccepted {
       #expect(error?.code == .refusedOpcode)
@@ -76,7 +78,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "os system", "posix system", "nt system", "sys exit", "subprocess Popen", "builtins eval", "builtins exec",
+    "os system", "posix system", "nt system", "sys exit", "subprocess Popen", "builtins eval",
+    "builtins exec",
     "builtins getattr", "builtins __import__", "__builtin__ apply", "importlib import_module",
     "importlib.util module_from_spec", "runpy run_path", "operator attrgetter", "code interact",
     "torch os.system", "pickle loads", "_pickle loads",
@@ -123,7 +126,9 @@ import Testing
     let depth = 200_000
     let tuples = try read([0x80, 2, 0x29] + Array(repeating: 0x85, count: depth) + [0x2E])
     #expect(tuples.nodes.count == depth + 1)
-    let lists = Array(repeating: UInt8(ascii: "]"), count: depth) + Array(repeating: UInt8(ascii: "a"), count: depth - 1)
+    let lists =
+      Array(repeating: UInt8(ascii: "]"), count: depth)
+      + Array(repeating: UInt8(ascii: "a"), count: depth - 1)
     let nested = try read([0x80, 2] + lists + [0x2E])
     #expect(nested.nodes.count == depth)
     #expect(StorageReachability(nested).flags.allSatisfy { !$0 })
@@ -144,7 +149,8 @@ import Testing
     let pickle = try read("}q\u{0}U\u{4}selfh\u{0}s.")
     #expect(rbnError { _ = try StateDictSearch(pickle).find(key: nil) }?.code == .noStateDict)
     #expect(rbnError { _ = try StateDictSearch(pickle).find(key: "self.self.self") }?.code == .noStateDict)
-    #expect(rbnError { _ = try StateDictSearch(pickle).find(key: "self.other") }?.code == .unknownStateDictKey)
+    #expect(
+      rbnError { _ = try StateDictSearch(pickle).find(key: "self.other") }?.code == .unknownStateDictKey)
   }
 
   @Test func picklesLongerThanTheWindowAreRead() throws {

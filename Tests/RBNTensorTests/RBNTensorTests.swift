@@ -17,7 +17,9 @@ import Testing
   }
 
   @Test func refusesSizesThatOverflowInBytes() {
-    #expect { try Shape([1 << 61]).byteCount(of: .float64) } throws: { ($0 as? RBNError)?.code == .invalidShape }
+    #expect { try Shape([1 << 61]).byteCount(of: .float64) } throws: {
+      ($0 as? RBNError)?.code == .invalidShape
+    }
   }
 }
 
@@ -84,7 +86,8 @@ import Testing
 
 @Suite struct RBNErrorTests {
   @Test func saysWhereWhatAndWhatToDo() {
-    let error = RBNError(.sizeMismatch, .model, location: "data/0", "is too short", advice: "download it again")
+    let error = RBNError(
+      .sizeMismatch, .model, location: "data/0", "is too short", advice: "download it again")
     #expect(error.description == "data/0: is too short (download it again)")
     #expect(error.inFile("a.pth").description == "a.pth: data/0: is too short (download it again)")
     #expect(error.inFile("a.pth").inFile("b.pth").file == "a.pth")

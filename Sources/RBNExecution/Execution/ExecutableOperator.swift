@@ -57,7 +57,8 @@ package struct NodeContext {
     guard index < node.inputs.count, let value = node.inputs[index] else { return nil }
     guard let tensor = graph.tensor(of: value) else {
       throw RBNError(
-        .unsupportedOperator, .model, location: node.place, "its \(label) is computed by the network, not a parameter")
+        .unsupportedOperator, .model, location: node.place,
+        "its \(label) is computed by the network, not a parameter")
     }
     return try tensor.converted(to: .float32)
   }
@@ -67,7 +68,8 @@ package struct NodeContext {
     guard index < node.inputs.count, let value = node.inputs[index] else { return nil }
     guard let tensor = graph.tensor(of: value) else {
       throw RBNError(
-        .unsupportedOperator, .model, location: node.place, "its \(label) is computed by the network, not a parameter")
+        .unsupportedOperator, .model, location: node.place,
+        "its \(label) is computed by the network, not a parameter")
     }
     return tensor.doubles
   }

@@ -29,7 +29,9 @@ package struct MemoryPlan: Sendable {
     for index in order {
       let buffer = buffers[index]
       guard buffer.byteCount <= limit else { throw tooLarge }
-      let size = (max(buffer.byteCount, 1) + TensorStorage.alignment - 1) / TensorStorage.alignment * TensorStorage.alignment
+      let size =
+        (max(buffer.byteCount, 1) + TensorStorage.alignment - 1) / TensorStorage.alignment
+        * TensorStorage.alignment
       var offset = 0
       // `placed` is sorted by start: the first gap that is wide enough among those alive together.
       for other in placed where other.lifetime.overlaps(buffer.lifetime) {

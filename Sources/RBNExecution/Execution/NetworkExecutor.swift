@@ -80,7 +80,9 @@ package final class NetworkExecutor: Sendable {
       }
     }
     for output in graph.outputs {
-      if let tensor = graph.tensor(of: output.value) { constants[output.value] = try tensor.converted(to: .float32) }
+      if let tensor = graph.tensor(of: output.value) {
+        constants[output.value] = try tensor.converted(to: .float32)
+      }
     }
     self.constants = constants
     self.graph = graph
@@ -113,7 +115,8 @@ package final class NetworkExecutor: Sendable {
   /// - Throws: `graph.shape-mismatch`, `tensor.unsupported-dtype`, `execution.memory-limit`, `CancellationError`.
   package func run(_ inputs: [Tensor], isCancelled: () -> Bool = { false }) throws -> [Tensor] {
     let entry = try entry(for: inputs.map(\.shape))
-    let arena = try entry.arenas.withLock { $0.popLast() } ?? TensorStorage(byteCount: entry.plan.arenaByteCount)
+    let arena =
+      try entry.arenas.withLock { $0.popLast() } ?? TensorStorage(byteCount: entry.plan.arenaByteCount)
     defer {
       entry.arenas.withLock { if $0.count < Self.arenasKept { $0.append(arena) } }
     }
@@ -134,7 +137,8 @@ package final class NetworkExecutor: Sendable {
     try executor.execute(plan, inputs, arena, isCancelled: { false }) { step, arena in
       values.append(
         ObservedValue(
-          name: step.name, module: step.module, op: step.op.name, tensor: try executor.read(step.output, arena)))
+          name: step.name, module: step.module, op: step.op.name,
+          tensor: try executor.read(step.output, arena)))
     }
     return (try plan.outputs.map { try executor.read($0, arena) }, values)
   }

@@ -25,7 +25,8 @@ package struct Operand: Sendable {
   /// The sizes of an image value.
   package var image: (batch: Int, channels: Int, height: Int, width: Int) {
     shape.rank == 4
-      ? (shape[0], shape[1], shape[2], shape[3]) : (shape.first ?? 1, shape.dropFirst().reduce(1) { $0 &* $1 }, 1, 1)
+      ? (shape[0], shape[1], shape[2], shape[3])
+      : (shape.first ?? 1, shape.dropFirst().reduce(1) { $0 &* $1 }, 1, 1)
   }
 }
 

@@ -39,7 +39,9 @@ package struct StridedIteration: Sendable {
   package func forEachRow(_ body: (Row) -> Void) {
     if isEmpty { return }
     let last = sizes.count - 1
-    func stride(_ axis: Int, _ operand: Int) -> Int { operand < strides[axis].count ? strides[axis][operand] : 0 }
+    func stride(_ axis: Int, _ operand: Int) -> Int {
+      operand < strides[axis].count ? strides[axis][operand] : 0
+    }
     var row = Row(
       count: sizes[last], offsets: (0, 0, 0), strides: (stride(last, 0), stride(last, 1), stride(last, 2)))
     var position = [Int](repeating: 0, count: last)

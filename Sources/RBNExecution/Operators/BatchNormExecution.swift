@@ -14,7 +14,8 @@ extension BatchNorm: ExecutableOperator {
     CompiledNormalisation(
       eps: eps, weight: try node.channelVector(1, "weight"), bias: try node.channelVector(2, "bias"),
       centerWeight: nil, scaleWeight: nil, scaleBias: nil,
-      runningMean: try node.channelVector(3, "running_mean"), runningVar: try node.channelVector(4, "running_var"),
+      runningMean: try node.channelVector(3, "running_mean"),
+      runningVar: try node.channelVector(4, "running_var"),
       consumedParameters: [1, 2, 3, 4], table: node.kernels)
   }
 }
@@ -23,8 +24,10 @@ extension RepresentativeBatchNorm: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
     CompiledNormalisation(
       eps: eps, weight: try node.channelVector(1, "weight"), bias: try node.channelVector(2, "bias"),
-      centerWeight: try node.channelVector(3, "center_weight"), scaleWeight: try node.channelVector(4, "scale_weight"),
-      scaleBias: try node.channelVector(5, "scale_bias"), runningMean: try node.channelVector(6, "running_mean"),
+      centerWeight: try node.channelVector(3, "center_weight"),
+      scaleWeight: try node.channelVector(4, "scale_weight"),
+      scaleBias: try node.channelVector(5, "scale_bias"),
+      runningMean: try node.channelVector(6, "running_mean"),
       runningVar: try node.channelVector(7, "running_var"), consumedParameters: [1, 2, 3, 4, 5, 6, 7],
       table: node.kernels)
   }
@@ -38,7 +41,8 @@ private struct CompiledNormalisation: CompiledOperator {
   let table: KernelTable
 
   var kernel: String {
-    runningMean == nil ? "batch statistics + affine \(table.affine.instructionSet)" : "affine \(table.affine.instructionSet)"
+    runningMean == nil
+      ? "batch statistics + affine \(table.affine.instructionSet)" : "affine \(table.affine.instructionSet)"
   }
 
   /// (N, C, pixels) of any rank: only images are kept channels-last.
@@ -94,7 +98,8 @@ private struct CompiledNormalisation: CompiledOperator {
       x, scale: scale, shift: shift, out, batch: batch, pixels: pixels, channels: channels)
     if needsCopy(source) {
       StridedIteration.copy(
-        shape: strides.shape, from: out, strides.channelsLast, to: context.pointer(output), strides.contiguous)
+        shape: strides.shape, from: out, strides.channelsLast, to: context.pointer(output), strides.contiguous
+      )
     }
   }
 

@@ -28,7 +28,8 @@ private struct CompiledConv2d: CompiledOperator {
     let parameters = Conv2dParameters(
       inChannels: inChannels, outChannels: weight.shape[0], kernel: .init(weight.shape[2], weight.shape[3]),
       stride: .init(conv.stride[0], conv.stride[1]), padding: .init(conv.padding[0], conv.padding[1]),
-      paddingEnd: .init(conv.padding[2], conv.padding[3]), dilation: .init(conv.dilation[0], conv.dilation[1]),
+      paddingEnd: .init(conv.padding[2], conv.padding[3]),
+      dilation: .init(conv.dilation[0], conv.dilation[1]),
       groups: conv.groups)
     let bias = try node.parameter(2, "bias").map { try $0.reshaped(to: [weight.shape[0]]) }
     packed = try PackedConv2d(weight: weight, bias: bias, parameters: parameters, table: node.kernels)
@@ -50,7 +51,8 @@ private struct CompiledConv2d: CompiledOperator {
     try packed.run(
       input: context.pointer(source), batch: x.batch, height: x.height, width: x.width,
       output: context.pointer(output),
-      epilogue: Conv2dEpilogue(activation: activation, residual: residual.map { UnsafePointer(context.pointer($0)) }),
+      epilogue: Conv2dEpilogue(
+        activation: activation, residual: residual.map { UnsafePointer(context.pointer($0)) }),
       scratch: context.scratch, pool: context.pool)
   }
 }

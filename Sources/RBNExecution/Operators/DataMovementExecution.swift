@@ -19,7 +19,9 @@ private protocol RowMajorCopy: ExecutableOperator, CompiledOperator {}
 extension RowMajorCopy {
   package func aliasedInput(_ inputs: [Operand?], _ output: Operand) -> Int? {
     guard let input = inputs.first ?? nil else { return nil }
-    func isRowMajor(_ operand: Operand) -> Bool { operand.format == .contiguous || MemoryFormat.coincide(operand.shape) }
+    func isRowMajor(_ operand: Operand) -> Bool {
+      operand.format == .contiguous || MemoryFormat.coincide(operand.shape)
+    }
     return input.isCongruent(to: output) || (isRowMajor(input) && isRowMajor(output)) ? 0 : nil
   }
 
@@ -39,7 +41,8 @@ extension RowMajorCopy {
   }
 
   package func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {
-    guard let input = inputs.first ?? nil, input.format == .channelsLast, output.format == .channelsLast else { return 0 }
+    guard let input = inputs.first ?? nil, input.format == .channelsLast, output.format == .channelsLast
+    else { return 0 }
     return try output.shape.byteCount(of: .float32)
   }
 }
@@ -86,7 +89,9 @@ extension Slice: ExecutableOperator, CompiledOperator {
     var strides = input.strides
     let first = range(size: input.shape[axis]).start &* strides[axis]
     strides[axis] &*= output.shape[axis] > 1 ? step : 1
-    copy(output.shape, from: context.pointer(input) + first, strides, to: context.pointer(output), output.strides)
+    copy(
+      output.shape, from: context.pointer(input) + first, strides, to: context.pointer(output), output.strides
+    )
   }
 }
 

@@ -62,7 +62,9 @@ private struct CompiledInstanceAffine: CompiledOperator {
   let activation: Activation
   let table: KernelTable
 
-  var kernel: String { (hasMean ? "channel sums + affine " : "affine ") + table.affine.instructionSet.description }
+  var kernel: String {
+    (hasMean ? "channel sums + affine " : "affine ") + table.affine.instructionSet.description
+  }
   var consumedParameters: Set<Int> { [1] }
 
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {
@@ -100,7 +102,9 @@ struct InstanceScratch {
   private var count: Int { batch * channels }
   private var sumsOffset: Int { count * 16 }
 
-  var byteCount: Int { sumsOffset + ChannelSums.scratchByteCount(batch: batch, pixels: pixels, channels: channels) }
+  var byteCount: Int {
+    sumsOffset + ChannelSums.scratchByteCount(batch: batch, pixels: pixels, channels: channels)
+  }
 
   func means(_ context: RunContext) -> UnsafeMutablePointer<Double> {
     context.scratch.assumingMemoryBound(to: Double.self)

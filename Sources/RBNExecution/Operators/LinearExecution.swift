@@ -46,6 +46,7 @@ private struct CompiledLinear: CompiledOperator {
     try packed.run(
       input: dense, batch: rows, output: result, scratch: context.scratch + aligned, pool: context.pool)
     StridedIteration.copy(
-      shape: output.shape, from: result, output.shape.contiguousStrides, to: context.pointer(output), output.strides)
+      shape: output.shape, from: result, output.shape.contiguousStrides, to: context.pointer(output),
+      output.strides)
   }
 }

@@ -13,7 +13,9 @@ extension MaxPool2d: ExecutableOperator {
 extension AvgPool2d: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
     let op = self
-    return CompiledPooling(kernel: "average pool \(node.kernels.meanPool.instructionSet)", table: node.kernels) {
+    return CompiledPooling(
+      kernel: "average pool \(node.kernels.meanPool.instructionSet)", table: node.kernels
+    ) {
       $0.average(
         $1, $2, $3, op.window, countIncludePad: op.countIncludePad, divisorOverride: op.divisorOverride)
     }
@@ -23,7 +25,9 @@ extension AvgPool2d: ExecutableOperator {
 extension AdaptiveAvgPool2d: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
     if outputSize == [1, 1] { return GlobalAveragePool(table: node.kernels) }
-    return CompiledPooling(kernel: "average pool \(node.kernels.meanPool.instructionSet)", table: node.kernels) {
+    return CompiledPooling(
+      kernel: "average pool \(node.kernels.meanPool.instructionSet)", table: node.kernels
+    ) {
       $0.adaptiveAverage($1, $2, $3)
     }
   }
@@ -38,7 +42,8 @@ private struct CompiledPooling: CompiledOperator {
     let source = try input(inputs, 0)
     let x = source.image
     let sizes = Pooling.Sizes(
-      batch: x.batch, channels: x.channels, height: x.height, width: x.width, outputHeight: output.image.height,
+      batch: x.batch, channels: x.channels, height: x.height, width: x.width,
+      outputHeight: output.image.height,
       outputWidth: output.image.width)
     body(Pooling(table: table, pool: context.pool), context.pointer(source), context.pointer(output), sizes)
   }

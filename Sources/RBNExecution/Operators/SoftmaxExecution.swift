@@ -28,7 +28,9 @@ extension Softmax: ExecutableOperator, CompiledOperator {
         for j in 0..<size { largest = max(largest, from[j &* step]) }
         var sum = 0.0
         for j in 0..<size { sum += exp(Double(from[j &* step]) - Double(largest)) }
-        for j in 0..<size { to[j &* targetStep] = Float(exp(Double(from[j &* step]) - Double(largest)) / sum) }
+        for j in 0..<size {
+          to[j &* targetStep] = Float(exp(Double(from[j &* step]) - Double(largest)) / sum)
+        }
       }
     }
   }

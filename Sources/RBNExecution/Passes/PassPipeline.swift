@@ -16,7 +16,8 @@ package enum PassPipeline {
   package static func run(_ graph: inout Graph, disabled: Set<String> = []) throws {
     if let unknown = disabled.subtracting(names).sorted().first {
       throw RBNError(
-        .unknownPass, .usage, "there is no pass named \(unknown)", advice: "the passes are \(names.joined(separator: ", "))")
+        .unknownPass, .usage, "there is no pass named \(unknown)",
+        advice: "the passes are \(names.joined(separator: ", "))")
     }
     for pass in passes where !disabled.contains(pass.name) { try pass.run(&graph) }
   }

@@ -41,7 +41,9 @@ extension AvgPool2d: ReferenceOperator {
         }
         let (rows, columns) = (range(index[2], 0), range(index[3], 1))
         var sum = 0.0
-        for row in rows.inside { for column in columns.inside { sum += x[[index[0], index[1], row, column]] } }
+        for row in rows.inside {
+          for column in columns.inside { sum += x[[index[0], index[1], row, column]] }
+        }
         let divisor =
           divisorOverride
           ?? (countIncludePad

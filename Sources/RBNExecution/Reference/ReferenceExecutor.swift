@@ -25,13 +25,15 @@ package struct ReferenceExecutor: Sendable {
       }
       let results = try op.evaluate(node.inputs.map { $0.flatMap(read) })
       for (output, result) in zip(node.outputs, results) {
-        guard types[output.index]?.shape == result.shape, result.values.count == result.shape.reduce(1, *) else {
+        guard types[output.index]?.shape == result.shape, result.values.count == result.shape.reduce(1, *)
+        else {
           throw RBNError(
             .shapeMismatch, .model, location: node.place, "the reference gives the shape \(result.shape)")
         }
         values[output.index] = result
       }
-      for input in node.inputs.compactMap({ $0 }) where readers[input.index].last == index && !outputs.contains(input) {
+      for input in node.inputs.compactMap({ $0 })
+      where readers[input.index].last == index && !outputs.contains(input) {
         values[input.index] = nil
       }
     }

@@ -79,7 +79,9 @@ extension ReferenceOperator {
 
   /// A parameter with one number a channel; `absent` for each when it is not there.
   func channels(_ inputs: [ReferenceTensor?], _ index: Int, count: Int, absent: Double) -> [Double] {
-    guard index < inputs.count, let value = inputs[index] else { return [Double](repeating: absent, count: count) }
+    guard index < inputs.count, let value = inputs[index] else {
+      return [Double](repeating: absent, count: count)
+    }
     return value.values
   }
 

@@ -8,7 +8,9 @@ private struct ChannelStatistics {
   var channels: Int { x.shape[1] }
   var pixels: Int { x.shape.dropFirst(2).reduce(1, *) }
 
-  func values(_ n: Int, _ c: Int) -> ArraySlice<Double> { x.values[((n * channels + c) * pixels)...].prefix(pixels) }
+  func values(_ n: Int, _ c: Int) -> ArraySlice<Double> {
+    x.values[((n * channels + c) * pixels)...].prefix(pixels)
+  }
 
   /// The mean over the pixels, for each instance and channel.
   var instanceMeans: [[Double]] {
@@ -53,7 +55,9 @@ extension BatchNorm: ReferenceOperator {
       ? (channels(inputs, 3, count: count, absent: 0), channels(inputs, 4, count: count, absent: 1))
       : statistics.batchStatistics
     return [
-      statistics.map { value, _, c in weight[c] * (value - mean[c]) / (variance[c] + eps).squareRoot() + bias[c] }
+      statistics.map { value, _, c in
+        weight[c] * (value - mean[c]) / (variance[c] + eps).squareRoot() + bias[c]
+      }
     ]
   }
 }

@@ -13,7 +13,9 @@ import RBNTensor
 func logistic(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
 
 /// min(max(x, low), high), where a NaN stays a NaN.
-private func bounded(_ x: Double, _ low: Double, _ high: Double) -> Double { x.isNaN ? x : Swift.min(Swift.max(x, low), high) }
+private func bounded(_ x: Double, _ low: Double, _ high: Double) -> Double {
+  x.isNaN ? x : Swift.min(Swift.max(x, low), high)
+}
 
 extension Unary: ReferenceOperator {
   package func evaluate(_ inputs: [ReferenceTensor?]) throws -> [ReferenceTensor] {
@@ -34,9 +36,10 @@ extension Unary.Function {
     case .hardswish: { $0 * bounded($0 + 3, 0, 6) / 6 }
     case .silu: { $0 * logistic($0) }
     case .gelu: { 0.5 * $0 * (1 + erf($0 / 2.0.squareRoot())) }
-    case .geluTanh: {
-      0.5 * $0 * (1 + Self.hyperbolicTangent((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)))
-    }
+    case .geluTanh:
+      {
+        0.5 * $0 * (1 + Self.hyperbolicTangent((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)))
+      }
     case .exp: Self.exponential
     case .neg: { -$0 }
     case .sqrt: { $0.squareRoot() }

@@ -21,7 +21,8 @@ package enum Checkpoint {
   }
 
   /// Reads a state dict from bytes, as ``readStateDict(from:stateDictKey:)-(String,_)`` does from a file.
-  package static func readStateDict(from source: ByteSource, stateDictKey: String? = nil) throws -> StateDict {
+  package static func readStateDict(from source: ByteSource, stateDictKey: String? = nil) throws -> StateDict
+  {
     var reader = StateDictReader(try open(source))
     return try reader.read(stateDictKey: stateDictKey)
   }

@@ -155,6 +155,15 @@ extension ExportedProgram.Node {
     name = try node.optionalMember("name")?.string() ?? ""
     let stack = try node.optionalMember("metadata")?.optionalMember("nn_module_stack")?.string()
     modulePath = stack.map(Self.innermostModule) ?? ""
+    moduleCall = stack.map(Self.innermostCall) ?? 0
+  }
+
+  /// Which call of the innermost module it is, by the number behind its key: `L__self__layer1.0.relu@1`.
+  static func innermostCall(_ stack: String) -> Int {
+    guard let key = stack.split(separator: ";").last?.split(separator: ",").first,
+      let at = key.lastIndex(of: "@"), let call = Int(key[key.index(after: at)...]), call >= 0
+    else { return 0 }
+    return call
   }
 
   /// The path of the innermost module in `key,path,type;key,path,type;…`.

@@ -15,6 +15,8 @@ package struct ExportedProgram: Sendable {
     package var outputs: [Argument]
     /// The module that made the call, dotted: `layer1.0.conv1`; empty for the root or where it is not known.
     package var modulePath: String
+    /// 0 for the module's first call, 1 for its second, …
+    package var moduleCall = 0
     /// The node's name in the graph; empty where the file gives none.
     package var name: String
   }

@@ -58,7 +58,8 @@ import Testing
     let usesBatchStatistics = network.testDescription.contains("without running statistics")
     let shape = network.graph.inputs[0].exampleShape
     let one = try inputs(network, [1, shape[1], shape[2], shape[3]])[0]
-    let three = try Tensor(shape: [3, shape[1], shape[2], shape[3]], scalars: one.floats + one.floats + one.floats)
+    let three = try Tensor(
+      shape: [3, shape[1], shape[2], shape[3]], scalars: one.floats + one.floats + one.floats)
     var results: [[Float]] = []
     for threads in 1...3 {
       var options = ExecutionOptions()
@@ -109,7 +110,9 @@ import Testing
     var options = ExecutionOptions()
     options.memoryLimit = 1000
     let small = try NetworkExecutor(graph: network.graph, options: options)
-    #expect { try small.run([try .zeros([1, 3, 64, 64])]) } throws: { ($0 as? RBNError)?.code == .memoryLimit }
+    #expect { try small.run([try .zeros([1, 3, 64, 64])]) } throws: {
+      ($0 as? RBNError)?.code == .memoryLimit
+    }
     options.disabledPasses = ["no-such-pass"]
     #expect { try NetworkExecutor(graph: network.graph, options: options) } throws: {
       ($0 as? RBNError)?.code == .unknownPass

@@ -48,7 +48,8 @@ struct NetworkWriter {
   }
 
   mutating func conv(
-    _ path: String, _ x: Graph.ValueID, _ inChannels: Int, _ outChannels: Int, kernel: Int = 3, stride: Int = 1,
+    _ path: String, _ x: Graph.ValueID, _ inChannels: Int, _ outChannels: Int, kernel: Int = 3,
+    stride: Int = 1,
     padding: Int = 1, groups: Int = 1, bias: Bool = false
   ) throws -> Graph.ValueID {
     let bound = 1 / Float(inChannels / groups * kernel * kernel).squareRoot()
@@ -56,18 +57,21 @@ struct NetworkWriter {
       path + ".weight", [outChannels, inChannels / groups, kernel, kernel], in: -bound...bound)
     let biasValue = bias ? try parameter(path + ".bias", [outChannels]) : nil
     return graph.append(
-      Conv2d(stride: stride, padding: padding, groups: groups), [x, weight, biasValue], module: ModuleCall(path))
+      Conv2d(stride: stride, padding: padding, groups: groups), [x, weight, biasValue],
+      module: ModuleCall(path))
   }
 
   mutating func batchNorm(_ path: String, _ x: Graph.ValueID, _ channels: Int) throws -> Graph.ValueID {
     let inputs = try [
       parameter(path + ".weight", [channels]), parameter(path + ".bias", [channels]),
-      parameter(path + ".running_mean", [channels]), parameter(path + ".running_var", [channels], in: 0.3...2),
+      parameter(path + ".running_mean", [channels]),
+      parameter(path + ".running_var", [channels], in: 0.3...2),
     ]
     return graph.append(BatchNorm(), [x] + inputs, module: ModuleCall(path))
   }
 
-  mutating func rbn(_ path: String, _ x: Graph.ValueID, _ channels: Int, runningStatistics: Bool = true) throws
+  mutating func rbn(_ path: String, _ x: Graph.ValueID, _ channels: Int, runningStatistics: Bool = true)
+    throws
     -> Graph.ValueID
   {
     let column: Shape = [1, channels, 1, 1]
@@ -96,10 +100,12 @@ struct NetworkWriter {
         centred, nil, nil, try parameter(key("running_mean"), [channels]),
         try parameter(key("running_var"), [channels], in: 0.3...2),
       ], module: module)
-    let representative = graph.append(Reduction(.mean, dims: [-2, -1], keepdim: true), [normalised], module: module)
+    let representative = graph.append(
+      Reduction(.mean, dims: [-2, -1], keepdim: true), [normalised], module: module)
     let scaled = graph.append(
       Binary(.mul), [try parameter(key("scale_weight"), column), representative], module: module)
-    let shifted = graph.append(Binary(.add), [scaled, try parameter(key("scale_bias"), column)], module: module)
+    let shifted = graph.append(
+      Binary(.add), [scaled, try parameter(key("scale_bias"), column)], module: module)
     let gate = graph.append(Unary(.sigmoid), [shifted], module: module)
     let weighted = graph.append(Binary(.mul), [gate, try parameter(key("weight"), column)], module: module)
     let product = graph.append(Binary(.mul), [normalised, weighted], module: module)
@@ -153,7 +159,8 @@ extension TestNetwork {
       MaxPool2d(PoolWindow(kernel: 3, stride: 2, padding: 1)), [y], module: ModuleCall("maxpool"))
     let shortcut = try norm(
       &net, "downsample.1", try net.conv("downsample.0", y, 20, 70, kernel: 1, stride: 2, padding: 0), 70)
-    var z = net.unary("relu1", .relu, try norm(&net, "bn2", try net.conv("conv2", y, 20, 17, kernel: 1, padding: 0), 17))
+    var z = net.unary(
+      "relu1", .relu, try norm(&net, "bn2", try net.conv("conv2", y, 20, 17, kernel: 1, padding: 0), 17))
     z = net.unary("relu2", .relu, try norm(&net, "bn3", try net.conv("conv3", z, 17, 17, stride: 2), 17))
     z = try norm(&net, "bn4", try net.conv("conv4", z, 17, 70, kernel: 1, padding: 0), 70)
     z = net.unary("relu3", .relu, net.add(z, shortcut))
@@ -165,13 +172,15 @@ extension TestNetwork {
     var net = NetworkWriter(seed: seed)
     let x = net.input([1, 8, 12, 12])
     var y = net.unary(
-      "act1", .clamp(min: 0, max: 6), try net.batchNorm("bn1", try net.conv("expand", x, 8, 48, kernel: 1, padding: 0), 48))
+      "act1", .clamp(min: 0, max: 6),
+      try net.batchNorm("bn1", try net.conv("expand", x, 8, 48, kernel: 1, padding: 0), 48))
     y = net.graph.append(Pad(pad: [0, 1, 0, 1]), [y], module: ModuleCall("pad"))
     y = try net.conv("depthwise", y, 48, 48, stride: 1, padding: 1, groups: 48)
     y = net.unary("act2", .hardswish, try net.rbn("bn2", y, 48))
     y = try net.batchNorm("bn3", try net.conv("project", y, 48, 8, kernel: 2, padding: 0, bias: true), 8)
     let gate = net.graph.append(Reduction(.mean, dims: [2, 3], keepdim: true), [y], module: ModuleCall("se"))
-    let attention = net.unary("se", .sigmoid, try net.conv("se.conv", gate, 8, 8, kernel: 1, padding: 0, bias: true))
+    let attention = net.unary(
+      "se", .sigmoid, try net.conv("se.conv", gate, 8, 8, kernel: 1, padding: 0, bias: true))
     y = net.graph.append(Binary(.mul), [y, attention], module: ModuleCall("se"))
     y = net.add(x, y)
     net.output(net.unary("act3", .silu, y))
@@ -210,6 +219,7 @@ extension TestNetwork {
     let scaled = net.graph.append(Binary(.div, scalar: 3, scalarIsFirst: false), [pooled], module: module)
     net.output(net.graph.append(Binary(.sub, alpha: 2), [back, scaled], module: module))
     net.output(net.graph.append(Flatten(startDim: 1), [joined], module: module), "flat")
-    return TestNetwork(testDescription: "data movement", graph: net.graph, shapes: [[1, 4, 2, 2], [3, 4, 5, 7]])
+    return TestNetwork(
+      testDescription: "data movement", graph: net.graph, shapes: [[1, 4, 2, 2], [3, 4, 5, 7]])
   }
 }

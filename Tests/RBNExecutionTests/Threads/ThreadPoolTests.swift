@@ -18,7 +18,8 @@ import Testing
   @Test func workersOfALoopAreDistinct() {
     let busy = (0..<4).map { _ in Flag() }
     ThreadPool(threads: 4).parallelFor(count: 400) { _, worker in
-      #expect(!busy[worker].value.exchange(true, ordering: .acquiring))
+      let wasBusy = busy[worker].value.exchange(true, ordering: .acquiring)
+      #expect(!wasBusy)
       usleep(10)
       busy[worker].value.store(false, ordering: .releasing)
     }
@@ -37,7 +38,8 @@ import Testing
         total.add(1, ordering: .relaxed)
       }
     }
-    #expect(total.load(ordering: .relaxed) == 40)
+    let totalCount = total.load(ordering: .relaxed)
+    #expect(totalCount == 40)
   }
 
   @Test func writesAreSeenAfterTheLoop() {
@@ -62,7 +64,8 @@ import Testing
         }
       }
     }
-    #expect(total.load(ordering: .relaxed) == 6 * 59 * 30)
+    let totalCount = total.load(ordering: .relaxed)
+    #expect(totalCount == 6 * 59 * 30)
   }
 
   @Test func aViewIsNeverEmpty() {
