@@ -54,18 +54,22 @@ import Testing
   }
 
   @Test func manyCallersAtOnce() async {
-    let total = Atomic<Int>(0)
+    let total = Counter()
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<6 {
         group.addTask {
           for count in 1..<60 {
-            ThreadPool(threads: 3).parallelFor(count: count) { _, _ in total.add(1, ordering: .relaxed) }
+            ThreadPool(threads: 3).parallelFor(count: count) { _, _ in total.value.add(1, ordering: .relaxed) }
           }
         }
       }
     }
-    let totalCount = total.load(ordering: .relaxed)
+    let totalCount = total.value.load(ordering: .relaxed)
     #expect(totalCount == 6 * 59 * 30)
+  }
+
+  private final class Counter: Sendable {
+    let value = Atomic<Int>(0)
   }
 
   @Test func aViewIsNeverEmpty() {
