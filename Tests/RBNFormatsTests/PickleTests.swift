@@ -66,10 +66,10 @@ import Testing
     #expect(PickleOpcode.allCases.count == 68)
   }
 
-  @Test(arguments: PickleOpcode.allCases) func everyOpcodeByItselfIsReadOrRefused(opcode: PickleOpcode) throws
-  {
+  @Test(arguments: PickleOpcode.allCases) func everyOpcodeIsReadOrRefused(opcode: PickleOpcode) throws {
     let error = rbnError { _ = try read([0x80, 2, opcode.rawValue] + Array(repeating: 0x2E, count: 40)) }
-    if !opcode.isAccepted {
+    // PROTO is read as the first opcode, and here it is the second.
+    if !opcode.isAccepted || opcode == .proto {
       #expect(error?.code == .refusedOpcode)
       #expect(error?.message.contains(opcode.name) == true)
     } else {

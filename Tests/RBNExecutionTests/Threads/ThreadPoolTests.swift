@@ -59,7 +59,8 @@ import Testing
       for _ in 0..<6 {
         group.addTask {
           for count in 1..<60 {
-            ThreadPool(threads: 3).parallelFor(count: count) { _, _ in total.value.add(1, ordering: .relaxed) }
+            ThreadPool(threads: 3).parallelFor(count: count) { _, _ in total.value.add(1, ordering: .relaxed)
+            }
           }
         }
       }
