@@ -1,5 +1,5 @@
 /// The type of a tensor's elements.
-public enum DType: String, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+public enum DType: String, Codable, Hashable, Sendable, CaseIterable, CustomStringConvertible {
   case float32, float64, float16, bfloat16
   case int8, uint8, int16, uint16, int32, uint32, int64, uint64
   case bool

@@ -1,1 +1,2 @@
+@_exported public import RBNImage
 @_exported public import RBNTensor

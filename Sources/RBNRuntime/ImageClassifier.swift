@@ -1,0 +1,134 @@
+import RBNExecution
+import RBNGraph
+
+/// Names what images show, by a network with one image input and one vector of class scores as output.
+///
+///     let model = try Model(contentsOf: "efficientnet-lite0.rbn")
+///     let classifier = try ImageClassifier(model: model)
+///     let best = try await classifier.classify(imageAt: "cat.jpg", topK: 3)
+public struct ImageClassifier: Sendable {
+  /// The network.
+  public let model: Model
+  /// How an image becomes the network's input.
+  public let preprocessing: ImagePreprocessing
+  /// The names of the classes, by index; nil when neither the model nor the caller has any.
+  public let labels: [String]?
+  /// The number of classes.
+  public let classCount: Int
+  /// What images may be decoded.
+  public var imageLimits = ImageLimits()
+
+  private let endsInSoftmax: Bool
+
+  /// Makes a classifier.
+  ///
+  /// - Parameters:
+  ///   - preprocessing: in place of the model's own. One must be there: a wrong guess would give wrong classes.
+  ///   - labels: in place of the model's own.
+  /// - Throws: `classification.not-a-classifier`, `classification.preprocessing`, `classification.label-count`.
+  public init(model: Model, preprocessing: ImagePreprocessing? = nil, labels: [String]? = nil) throws {
+    guard let preprocessing = preprocessing ?? model.preprocessing else {
+      throw RBNError(
+        .preprocessingMismatch, .usage, file: model.file,
+        "the model does not say how an image becomes its input",
+        advice: "give the preprocessing that the network was trained with, such as torchvision")
+    }
+    let graph = model.executor.sourceGraph
+    do {
+      classCount = try Self.classCount(graph, preprocessing: preprocessing, labels: labels ?? model.labels)
+    } catch let error as RBNError {
+      throw error.inFile(model.file)
+    }
+    self.model = model
+    self.preprocessing = preprocessing
+    self.labels = labels ?? model.labels
+    let last = graph.outputs.first.flatMap { graph.producers[$0.value.index] }
+    endsInSoftmax = last.map { graph.nodes[$0].op is Softmax } ?? false
+  }
+
+  /// Classifies a JPEG or PNG file.
+  ///
+  /// - Returns: the `topK` likeliest classes, likeliest first.
+  /// - Throws: ``RBNTensor/RBNError`` of subject input that names the file; what ``Model/run(_:)-([Tensor])`` throws.
+  public func classify(imageAt path: String, topK: Int = 5) async throws -> [Classification] {
+    try await classify(topK: topK) { [try RGBImage(contentsOf: path, limits: imageLimits)] }.first ?? []
+  }
+
+  /// Classifies a JPEG or PNG in memory, as it came over a network.
+  public func classify(encodedImage bytes: [UInt8], topK: Int = 5) async throws -> [Classification] {
+    try await classify(topK: topK) { [try RGBImage(encoded: bytes, limits: imageLimits)] }.first ?? []
+  }
+
+  /// Classifies a decoded image.
+  public func classify(_ image: RGBImage, topK: Int = 5) async throws -> [Classification] {
+    try await classify(topK: topK) { [image] }.first ?? []
+  }
+
+  /// Classifies several images, in one batch where the network takes any batch size.
+  ///
+  /// - Returns: for each image the `topK` likeliest classes.
+  public func classify(_ images: [RGBImage], topK: Int = 5) async throws -> [[Classification]] {
+    try await classify(topK: topK) { images }
+  }
+
+  /// Decodes, preprocesses and runs on the package's threads.
+  private func classify(
+    topK: Int, images: @escaping @Sendable () throws -> [RGBImage]
+  ) async throws -> [[Classification]] {
+    let classifier = self
+    return try await CallQueue.shared.run { call in
+      let images = try images()
+      if images.isEmpty { return [] }
+      let hasFreeBatch = classifier.model.inputs.first?.shape.first == .some(nil)
+      let batches = hasFreeBatch || images.count == 1 ? [images] : images.map { [$0] }
+      return try batches.flatMap { batch in
+        let input = try classifier.preprocessing.tensor(for: batch)
+        let output = try classifier.model.executor.run([input], isCancelled: { call.isCancelled })
+        let scores = try output[0].reshaped(to: [batch.count, classifier.classCount])
+        return try Classification.top(
+          topK, of: scores, areProbabilities: classifier.endsInSoftmax, labels: classifier.labels)
+      }
+    }
+  }
+}
+
+extension ImageClassifier {
+  /// The number of classes of a network, after checks that it is a classifier and that preprocessing and labels fit it.
+  static func classCount(
+    _ graph: Graph, preprocessing: ImagePreprocessing, labels: [String]?
+  ) throws -> Int {
+    try preprocessing.validate()
+    guard graph.inputs.count == 1, let input = graph.inputs.first, input.shape.count == 4 else {
+      throw RBNError(
+        .notAClassifier, .model, "the network does not take one image of shape (N, C, H, W)",
+        advice: "use rbn run, or Model.run, for networks of other inputs")
+    }
+    let size = preprocessing.fixedSize
+    let shape = Shape([
+      input.shape[0] ?? 1, preprocessing.channels, size?.height ?? input.exampleShape[2],
+      size?.width ?? input.exampleShape[3],
+    ])
+    let types: [TensorType?]
+    do {
+      types = try graph.inferTypes(inputShapes: [shape])
+    } catch let error as RBNError {
+      throw RBNError(
+        .preprocessingMismatch, .model,
+        "the preprocessing gives images of shape \(shape), which the network does not take: \(error.message)",
+        advice: "give the preprocessing that the network was trained with")
+    }
+    guard graph.outputs.count == 1, let type = types[graph.outputs[0].value.index], type.shape.rank >= 2,
+      type.shape[0] == shape[0], type.shape.dropFirst(2).allSatisfy({ $0 == 1 })
+    else {
+      throw RBNError(
+        .notAClassifier, .model, "the network does not give one score a class, as shape (N, classes)",
+        advice: "use rbn run, or Model.run, for networks of other outputs")
+    }
+    if let labels, labels.count != type.shape[1] {
+      throw RBNError(
+        .labelCount, .model, "there are \(labels.count) labels for \(type.shape[1]) classes",
+        advice: "give one label a class, in the order of the network's outputs")
+    }
+    return type.shape[1]
+  }
+}
