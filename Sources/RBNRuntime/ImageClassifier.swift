@@ -97,6 +97,20 @@ extension ImageClassifier {
   static func classCount(
     _ graph: Graph, preprocessing: ImagePreprocessing, labels: [String]?
   ) throws -> Int {
+    guard let classes = try checkImages(graph, preprocessing: preprocessing, labels: labels) else {
+      throw RBNError(
+        .notAClassifier, .model, "the network does not give one score a class, as shape (N, classes)",
+        advice: "use rbn run, or Model.run, for networks of other outputs")
+    }
+    return classes
+  }
+
+  /// Checks that the network takes the images that the preprocessing makes, and that the labels fit its classes.
+  ///
+  /// - Returns: the number of classes; nil when the network is no classifier.
+  static func checkImages(
+    _ graph: Graph, preprocessing: ImagePreprocessing, labels: [String]?
+  ) throws -> Int? {
     try preprocessing.validate()
     guard graph.inputs.count == 1, let input = graph.inputs.first, input.shape.count == 4 else {
       throw RBNError(
@@ -119,11 +133,7 @@ extension ImageClassifier {
     }
     guard graph.outputs.count == 1, let type = types[graph.outputs[0].value.index], type.shape.rank >= 2,
       type.shape[0] == shape[0], type.shape.dropFirst(2).allSatisfy({ $0 == 1 })
-    else {
-      throw RBNError(
-        .notAClassifier, .model, "the network does not give one score a class, as shape (N, classes)",
-        advice: "use rbn run, or Model.run, for networks of other outputs")
-    }
+    else { return nil }
     if let labels, labels.count != type.shape[1] {
       throw RBNError(
         .labelCount, .model, "there are \(labels.count) labels for \(type.shape[1]) classes",

@@ -40,7 +40,9 @@ public struct Model: Sendable {
   }
 
   /// Loads a model as ``init(contentsOf:options:)`` does, without blocking the calling task's thread.
-  public static func load(contentsOf path: String, options: ModelOptions = ModelOptions()) async throws -> Model {
+  public static func load(contentsOf path: String, options: ModelOptions = ModelOptions()) async throws
+    -> Model
+  {
     try await CallQueue.shared.run { _ in try Model(contentsOf: path, options: options) }
   }
 
@@ -88,7 +90,8 @@ public struct Model: Sendable {
     let results = try await run([input])
     guard results.count == 1, let result = results.first else {
       throw RBNError(
-        .notSingle, .usage, file: file, "the network gives \(results.count) tensors: \(outputs.joined(separator: ", "))",
+        .notSingle, .usage, file: file,
+        "the network gives \(results.count) tensors: \(outputs.joined(separator: ", "))",
         advice: "call run with an array")
     }
     return result

@@ -35,7 +35,8 @@ public struct ModelOptions: Sendable {
   func execution() throws -> ExecutionOptions {
     var options = ExecutionOptions()
     if let threads, threads < 1 {
-      throw RBNError(.invalidOption, .usage, "\(threads) threads can't compute: the number must be at least 1")
+      throw RBNError(
+        .invalidOption, .usage, "\(threads) threads can't compute: the number must be at least 1")
     }
     if memoryLimit < 1 { throw RBNError(.invalidOption, .usage, "the memory limit must be positive") }
     if let name = instructionSet {

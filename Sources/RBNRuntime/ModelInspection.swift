@@ -1,0 +1,186 @@
+import RBNExecution
+import RBNFormats
+import RBNGraph
+
+/// What a file holds, for people who look at it: tensors, interface, layers, and the plan that would run.
+public struct ModelInspection: Codable, Hashable, Sendable {
+  /// A tensor of the state dict.
+  public struct TensorEntry: Codable, Hashable, Sendable {
+    public var key: String
+    public var dtype: DType
+    public var shape: [Int]
+  }
+
+  /// An operation of the graph as it was written.
+  public struct Layer: Codable, Hashable, Sendable {
+    /// The path in the PyTorch module tree, with `#1` for the module's second call.
+    public var module: String
+    /// The ATen overload.
+    public var op: String
+    /// For ``Network/exampleShapes``.
+    public var outputShape: [Int]
+    /// The number of elements of the parameters that it reads.
+    public var parameterCount: Int
+    /// The multiplications and additions in pairs, for ``Network/exampleShapes``; convolutions and fully connected
+    /// layers only.
+    public var multiplyAdds: Int
+  }
+
+  /// An operation of the plan: what is left after the passes.
+  public struct Step: Codable, Hashable, Sendable {
+    public var module: String
+    public var op: String
+    /// What else happens in it: the residual and the activation.
+    public var fused: [String]
+    public var outputShape: [Int]
+    /// Whether the output is the input's memory, and nothing runs.
+    public var isAlias: Bool
+  }
+
+  /// What is known when there is a graph.
+  public struct Network: Codable, Hashable, Sendable {
+    /// For networks from checkpoints.
+    public var architecture: String?
+    public var inputs: [TensorDescription]
+    public var outputs: [String]
+    /// The shapes that layers and plan are shown for: the exporter's example, or the architecture's usual size.
+    public var exampleShapes: [[Int]]
+    public var hasPreprocessing: Bool
+    public var labelCount: Int
+    public var goldenTensors: [String]
+    public var layers: [Layer]
+    public var steps: [Step]
+    /// The memory of the activations of one call, in bytes.
+    public var arenaByteCount: Int
+    /// The kernels' instruction set.
+    public var instructionSet: String
+    public var multiplyAdds: Int
+    /// The Representative BatchNorm layers that the plan runs as one operation, in whatever spelling the graph has them.
+    public var representativeBatchNormCount: Int
+  }
+
+  public var file: String
+  public var format: ModelFormat
+  public var tensors: [TensorEntry]
+  public var parameterCount: Int
+  public var producer: [String: String]
+  public var provenance: [String: String]
+  /// The SHA-256 digest of a bundle's manifest, which covers all of its entries.
+  public var identity: String?
+  /// Nil for a checkpoint of no known architecture.
+  public var network: Network?
+  /// Why there is no network.
+  public var networkProblem: String?
+
+  /// Looks at a file.
+  ///
+  /// A checkpoint whose architecture is not known is no error here: its tensors are listed.
+  ///
+  /// - Throws: as ``Model/init(contentsOf:options:)``.
+  public static func inspect(
+    contentsOf path: String, options: ModelOptions = ModelOptions()
+  ) async throws -> ModelInspection {
+    let execution = try options.execution()
+    return try await CallQueue.shared.run { _ in
+      let file: NetworkFile
+      do {
+        file = try NetworkFile(contentsOf: path, options: options)
+      } catch let error as RBNError where error.code == .unrecognisedArchitecture {
+        return try ModelInspection(checkpoint: path, options, problem: error)
+      }
+      do {
+        return try ModelInspection(file, execution)
+      } catch let error as RBNError {
+        throw error.inFile(path)
+      }
+    }
+  }
+
+  private init(checkpoint path: String, _ options: ModelOptions, problem: RBNError) throws {
+    let state = try Checkpoint.readStateDict(from: path, stateDictKey: options.stateDictKey)
+    self.init(path, .checkpoint, state.entries.map { ($0.key, $0.tensor) })
+    var problem = problem
+    problem.file = nil
+    networkProblem = problem.description
+  }
+
+  private init(_ file: NetworkFile, _ execution: ExecutionOptions) throws {
+    self.init(file.path, file.format, file.stateDict)
+    producer = Dictionary(file.producer.map { ($0.key, $0.value) }) { first, _ in first }
+    provenance = Dictionary(file.provenance.map { ($0.key, $0.value) }) { first, _ in first }
+    identity = file.identity
+    network = try Network(file, execution)
+  }
+
+  private init(_ path: String, _ format: ModelFormat, _ stateDict: [(key: String, tensor: Tensor)]) {
+    file = path
+    self.format = format
+    tensors = stateDict.map {
+      TensorEntry(key: $0.key, dtype: $0.tensor.dtype, shape: $0.tensor.shape.dimensions)
+    }
+    parameterCount = stateDict.reduce(0) { $0 + $1.tensor.count }
+    producer = [:]
+    provenance = [:]
+  }
+}
+
+extension ModelInspection.Network {
+  init(_ file: NetworkFile, _ execution: ExecutionOptions) throws {
+    let graph = file.graph
+    let shapes = graph.inputs.map(\.exampleShape)
+    let executor = try NetworkExecutor(graph: graph, options: execution)
+    let plan = try executor.plan(for: shapes)
+    architecture = file.architecture
+    inputs = graph.inputs.map { TensorDescription(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
+    outputs = graph.outputs.map(\.name)
+    exampleShapes = shapes.map(\.dimensions)
+    hasPreprocessing = file.preprocessing != nil
+    labelCount = file.labels?.count ?? 0
+    goldenTensors = file.golden.map(\.name)
+    layers = try Self.layers(graph, shapes)
+    steps = plan.steps.map { step in
+      ModelInspection.Step(
+        module: step.module.description, op: step.op.name, fused: Self.fused(step),
+        outputShape: step.output.shape.dimensions, isAlias: step.isAlias)
+    }
+    arenaByteCount = plan.arenaByteCount
+    instructionSet = (execution.instructionSet ?? .best).rawValue
+    multiplyAdds = layers.reduce(0) { $0 + $1.multiplyAdds }
+    representativeBatchNormCount = plan.steps.count { step in
+      (step.op as? InstanceAffine)?.hasMean ?? (step.op is RepresentativeBatchNorm)
+    }
+  }
+
+  private static func layers(_ graph: Graph, _ shapes: [Shape]) throws -> [ModelInspection.Layer] {
+    let types = try graph.inferTypes(inputShapes: shapes)
+    return graph.nodes.map { node in
+      let output = node.outputs.first.flatMap { types[$0.index]?.shape } ?? []
+      let weights = node.inputs.compactMap { graph.tensor(of: $0) }
+      return ModelInspection.Layer(
+        module: node.module.description, op: node.op.name, outputShape: output.dimensions,
+        parameterCount: weights.reduce(0) { $0 + $1.count }, multiplyAdds: multiplyAdds(node, graph, output))
+    }
+  }
+
+  /// Output elements times the length of the sum that each of them is.
+  private static func multiplyAdds(_ node: Graph.Node, _ graph: Graph, _ output: Shape) -> Int {
+    guard node.op is Conv2d || node.op is Linear, node.inputs.count > 1,
+      let weight = graph.tensor(of: node.inputs[1]), let channels = weight.shape.first, channels > 0
+    else { return 0 }
+    let product = output.reduce(1, *).multipliedReportingOverflow(by: weight.count / channels)
+    return product.overflow ? .max : product.partialValue
+  }
+
+  private static func fused(_ step: ExecutionPlan.Step) -> [String] {
+    let (activation, residualIndex): (Unary.Function?, Int) =
+      switch step.op {
+      case let op as FusedConv2d: (op.activation, 3)
+      case let op as InstanceAffine: (op.activation, 2)
+      default: (nil, .max)
+      }
+    var parts: [String] = []
+    if residualIndex < step.inputs.count, step.inputs[residualIndex] != nil { parts.append("residual") }
+    if let activation { parts.append(Unary(activation).name) }
+    return parts
+  }
+}
