@@ -6,8 +6,11 @@ import RBNGraph
 public struct ModelInspection: Codable, Hashable, Sendable {
   /// A tensor of the state dict.
   public struct TensorEntry: Codable, Hashable, Sendable {
+    /// The name in the state dict, without the prefixes of wrappers.
     public var key: String
+    /// The type of the elements in the file.
     public var dtype: DType
+    /// The sizes of the dimensions.
     public var shape: [Int]
   }
 
@@ -28,10 +31,13 @@ public struct ModelInspection: Codable, Hashable, Sendable {
 
   /// An operation of the plan: what is left after the passes.
   public struct Step: Codable, Hashable, Sendable {
+    /// The path in the PyTorch module tree, with `#1` for the module's second call.
     public var module: String
+    /// The ATen overload, or `fused.…` for what only passes make.
     public var op: String
     /// What else happens in it: the residual and the activation.
     public var fused: [String]
+    /// For ``Network/exampleShapes``.
     public var outputShape: [Int]
     /// Whether the output is the input's memory, and nothing runs.
     public var isAlias: Bool
@@ -41,29 +47,43 @@ public struct ModelInspection: Codable, Hashable, Sendable {
   public struct Network: Codable, Hashable, Sendable {
     /// For networks from checkpoints.
     public var architecture: String?
+    /// The tensors that the network takes, in order.
     public var inputs: [TensorDescription]
+    /// The names of the tensors that the network gives, in order.
     public var outputs: [String]
     /// The shapes that layers and plan are shown for: the exporter's example, or the architecture's usual size.
     public var exampleShapes: [[Int]]
+    /// Whether the file says how an image becomes the input.
     public var hasPreprocessing: Bool
+    /// The number of labels in the file; 0 when there are none.
     public var labelCount: Int
+    /// The names of the golden tensors in the file.
     public var goldenTensors: [String]
+    /// The graph as it was written, in order.
     public var layers: [Layer]
+    /// The plan, in order.
     public var steps: [Step]
     /// The memory of the activations of one call, in bytes.
     public var arenaByteCount: Int
     /// The kernels' instruction set.
     public var instructionSet: String
+    /// The sum over ``layers``.
     public var multiplyAdds: Int
     /// The Representative BatchNorm layers that the plan runs as one operation, in whatever spelling the graph has them.
     public var representativeBatchNormCount: Int
   }
 
+  /// The file, as the caller named it.
   public var file: String
+  /// The kind of the file.
   public var format: ModelFormat
+  /// The state dict, in the file's order.
   public var tensors: [TensorEntry]
+  /// The number of elements of the state dict.
   public var parameterCount: Int
+  /// What wrote the file: names and versions, where it says so.
   public var producer: [String: String]
+  /// Where the model came from, where it says so.
   public var provenance: [String: String]
   /// The SHA-256 digest of a bundle's manifest, which covers all of its entries.
   public var identity: String?
@@ -145,7 +165,10 @@ extension ModelInspection.Network {
     }
     arenaByteCount = plan.arenaByteCount
     instructionSet = (execution.instructionSet ?? .best).rawValue
-    multiplyAdds = layers.reduce(0) { $0 + $1.multiplyAdds }
+    multiplyAdds = layers.reduce(0) { sum, layer in
+      let (total, overflow) = sum.addingReportingOverflow(layer.multiplyAdds)
+      return overflow ? .max : total
+    }
     representativeBatchNormCount = plan.steps.count { step in
       (step.op as? InstanceAffine)?.hasMean ?? (step.op is RepresentativeBatchNorm)
     }

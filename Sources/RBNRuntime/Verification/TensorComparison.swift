@@ -20,7 +20,9 @@ public struct TensorComparison: Codable, Hashable, Sendable {
 
   /// The output's name, or the module's path, with `#1` for its second call.
   public var name: String
+  /// What the tensor is.
   public var kind: Kind
+  /// The shape of both tensors.
   public var shape: [Int]
   /// The largest |expected|.
   public var largestExpected: Double

@@ -8,6 +8,7 @@ public struct Verification: Codable, Hashable, Sendable {
   public var model: String
   /// The golden file; nil when the tensors are the bundle's own.
   public var golden: String?
+  /// How far elements may be from the expected ones.
   public var tolerance: Tolerance
   /// The layers in the order of execution, then the outputs.
   public var comparisons: [TensorComparison]
