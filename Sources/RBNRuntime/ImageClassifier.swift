@@ -71,23 +71,48 @@ public struct ImageClassifier: Sendable {
     try await classify(topK: topK) { images }
   }
 
-  /// Decodes, preprocesses and runs on the package's threads.
+  /// Classifies several JPEG or PNG files, in one batch where the network takes any batch size. A file that can't be
+  /// used does not keep the others from being classified.
+  ///
+  /// - Returns: for each file its `topK` likeliest classes, or the error that names it.
+  /// - Throws: what ``Model/run(_:)-([Tensor])`` throws.
+  public func classify(
+    imagesAt paths: [String], topK: Int = 5
+  ) async throws -> [Result<[Classification], RBNError>] {
+    let classifier = self
+    return try await CallQueue.shared.run { call in
+      let images = paths.map { path in
+        Result { try RGBImage(contentsOf: path, limits: classifier.imageLimits) }
+      }
+      var rest = try classifier.run(images.compactMap { try? $0.get() }, topK, call)[...]
+      return try images.map { image in
+        switch image {
+        case .success: return .success(rest.popFirst() ?? [])
+        case .failure(let error as RBNError): return .failure(error)
+        case .failure(let error): throw error
+        }
+      }
+    }
+  }
+
   private func classify(
     topK: Int, images: @escaping @Sendable () throws -> [RGBImage]
   ) async throws -> [[Classification]] {
     let classifier = self
-    return try await CallQueue.shared.run { call in
-      let images = try images()
-      if images.isEmpty { return [] }
-      let hasFreeBatch = classifier.model.inputs.first?.shape.first == .some(nil)
-      let batches = hasFreeBatch || images.count == 1 ? [images] : images.map { [$0] }
-      return try batches.flatMap { batch in
-        let input = try classifier.preprocessing.tensor(for: batch)
-        let output = try classifier.model.executor.run([input], isCancelled: { call.isCancelled })
-        let scores = try output[0].reshaped(to: [batch.count, classifier.classCount])
-        return try Classification.top(
-          topK, of: scores, areProbabilities: classifier.endsInSoftmax, labels: classifier.labels)
-      }
+    return try await CallQueue.shared.run { call in try classifier.run(try images(), topK, call) }
+  }
+
+  /// Preprocesses and runs, on the calling thread and those of the package.
+  private func run(_ images: [RGBImage], _ topK: Int, _ call: CallQueue.Call) throws -> [[Classification]] {
+    if images.isEmpty { return [] }
+    let hasFreeBatch = model.inputs.first?.shape.first == .some(nil)
+    // Without a crop or squash every image may have another size.
+    let takesAll = hasFreeBatch && preprocessing.fixedSize != nil
+    return try (takesAll ? [images] : images.map { [$0] }).flatMap { batch in
+      let input = try preprocessing.tensor(for: batch)
+      let outputs = try model.executor.run([input], isCancelled: { call.isCancelled })
+      let scores = try outputs[0].reshaped(to: [batch.count, classCount])
+      return try Classification.top(topK, of: scores, areProbabilities: endsInSoftmax, labels: labels)
     }
   }
 }
