@@ -137,7 +137,7 @@ struct InspectCommand: AsyncParsableCommand {
     ])
     for layer in network.layers {
       table.add([
-        layer.module, layer.op, Format.shape(layer.outputShape),
+        layer.module.isEmpty ? "(network)" : layer.module, layer.op, Format.shape(layer.outputShape),
         layer.parameterCount > 0 ? Format.count(layer.parameterCount) : "",
         layer.multiplyAdds > 0 ? Format.count(layer.multiplyAdds) : "",
       ])
@@ -149,7 +149,7 @@ struct InspectCommand: AsyncParsableCommand {
     var table = TextTable([("module", .left), ("operation", .left), ("output", .left)])
     for step in network.steps where !step.isAlias {
       table.add([
-        step.module, ([step.op] + step.fused).joined(separator: " + "), Format.shape(step.outputShape),
+        step.module.isEmpty ? "(network)" : step.module, ([step.op] + step.fused).joined(separator: " + "), Format.shape(step.outputShape),
       ])
     }
     return table.text
