@@ -44,7 +44,7 @@ let package = Package(
     .testTarget(name: "RBNGraphTests", dependencies: ["RBNGraph"]),
     .testTarget(name: "RBNExecutionTests", dependencies: ["RBNExecution", "RBNFormats", "CRBNKernels"]),
     .testTarget(name: "RBNImageTests", dependencies: ["RBNImage", "CLibCrypto"]),
-    .testTarget(name: "RBNRuntimeTests", dependencies: ["RBNRuntime"]),
+    .testTarget(name: "RBNRuntimeTests", dependencies: ["RBNRuntime", "RBNFormats"]),
     .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "rbn"]),
   ],
   swiftLanguageModes: [.v6]

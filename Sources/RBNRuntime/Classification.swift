@@ -16,6 +16,14 @@ public struct Classification: Codable, Hashable, Sendable {
   public var confidence: Float
   /// The network's output for this class; nil for a network that ends in softmax itself.
   public var logit: Float?
+
+  /// Makes a classification.
+  public init(index: Int, identifier: String, confidence: Float, logit: Float? = nil) {
+    self.index = index
+    self.identifier = identifier
+    self.confidence = confidence
+    self.logit = logit
+  }
 }
 
 extension Classification {

@@ -51,7 +51,8 @@ public struct ModelInspection: Codable, Hashable, Sendable {
     public var inputs: [TensorDescription]
     /// The names of the tensors that the network gives, in order.
     public var outputs: [String]
-    /// The shapes that layers and plan are shown for: the exporter's example, or the architecture's usual size.
+    /// The shapes that layers and plan are shown for: the exporter's example, or the architecture's usual size; one image
+    /// where the batch size is free.
     public var exampleShapes: [[Int]]
     /// Whether the file says how an image becomes the input.
     public var hasPreprocessing: Bool
@@ -147,7 +148,10 @@ public struct ModelInspection: Codable, Hashable, Sendable {
 extension ModelInspection.Network {
   init(_ file: NetworkFile, _ execution: ExecutionOptions) throws {
     let graph = file.graph
-    let shapes = graph.inputs.map(\.exampleShape)
+    // Exporters want a batch of at least 2 where its size is to be free; one image is what people think of.
+    let shapes = graph.inputs.map { input in
+      input.shape.first == .some(nil) ? Shape([1] + input.exampleShape.dropFirst()) : input.exampleShape
+    }
     let executor = try NetworkExecutor(graph: graph, options: execution)
     let plan = try executor.plan(for: shapes)
     architecture = file.architecture

@@ -132,10 +132,16 @@ enum TensorRebuild {
     }
     let storage = try StorageReference(identifier: identifier, in: pickle)
     guard case .int(let offset) = parts[1], let shape = integers(parts[2], in: pickle),
-      let strides = integers(parts[3], in: pickle), shape.count == strides.count, offset >= 0,
-      shape.allSatisfy({ $0 >= 0 }), strides.allSatisfy({ $0 >= 0 })
+      let strides = integers(parts[3], in: pickle)
     else {
-      throw malformed(function, "its offset, size and stride are not those of a tensor")
+      let given = parts[1...3].map { pickle.summary($0) }.joined(separator: ", ")
+      throw malformed(function, "its offset, size and stride are \(given), and not integers of 64 bits")
+    }
+    guard shape.count == strides.count, offset >= 0, shape.allSatisfy({ $0 >= 0 }),
+      strides.allSatisfy({ $0 >= 0 })
+    else {
+      throw malformed(
+        function, "offset \(offset), size \(shape.prefix(8)) and stride \(strides.prefix(8)) are those of no tensor")
     }
     // PyTorch keeps some operations as bits that the reader of the data applies.
     if let metadataIndex, metadataIndex < parts.count {

@@ -73,10 +73,14 @@ package struct Unpickler {
 
   private mutating func readProtocol() throws {
     place = reader.position
-    guard try reader.byte() == PickleOpcode.proto.rawValue, (2...5).contains(try reader.byte()) else {
+    guard try reader.byte() == PickleOpcode.proto.rawValue else {
       throw reader.error(
-        .pickleProtocol, at: place,
-        "the pickle does not begin with a protocol from 2 to 5, as torch writes it")
+        .pickleProtocol, at: place, "the pickle does not begin with a protocol, as torch writes it")
+    }
+    let version = try reader.byte()
+    guard (2...5).contains(version) else {
+      throw reader.error(
+        .pickleProtocol, at: place, "the pickle has protocol \(version), and torch writes 2 to 5")
     }
   }
 

@@ -149,7 +149,8 @@ struct InspectCommand: AsyncParsableCommand {
     var table = TextTable([("module", .left), ("operation", .left), ("output", .left)])
     for step in network.steps where !step.isAlias {
       table.add([
-        step.module.isEmpty ? "(network)" : step.module, ([step.op] + step.fused).joined(separator: " + "), Format.shape(step.outputShape),
+        step.module.isEmpty ? "(network)" : step.module, ([step.op] + step.fused).joined(separator: " + "),
+        Format.shape(step.outputShape),
       ])
     }
     return table.text
