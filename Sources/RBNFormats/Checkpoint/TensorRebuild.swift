@@ -141,7 +141,8 @@ enum TensorRebuild {
       strides.allSatisfy({ $0 >= 0 })
     else {
       throw malformed(
-        function, "offset \(offset), size \(shape.prefix(8)) and stride \(strides.prefix(8)) are those of no tensor")
+        function,
+        "offset \(offset), size \(shape.prefix(8)) and stride \(strides.prefix(8)) are those of no tensor")
     }
     // PyTorch keeps some operations as bits that the reader of the data applies.
     if let metadataIndex, metadataIndex < parts.count {
