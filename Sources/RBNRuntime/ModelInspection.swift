@@ -185,17 +185,9 @@ extension ModelInspection.Network {
       let weights = node.inputs.compactMap { graph.tensor(of: $0) }
       return ModelInspection.Layer(
         module: node.module.description, op: node.op.name, outputShape: output.dimensions,
-        parameterCount: weights.reduce(0) { $0 + $1.count }, multiplyAdds: multiplyAdds(node, graph, output))
+        parameterCount: weights.reduce(0) { $0 + $1.count },
+        multiplyAdds: graph.multiplyAdds(node, output: output))
     }
-  }
-
-  /// Output elements times the length of the sum that each of them is.
-  private static func multiplyAdds(_ node: Graph.Node, _ graph: Graph, _ output: Shape) -> Int {
-    guard node.op is Conv2d || node.op is Linear, node.inputs.count > 1,
-      let weight = graph.tensor(of: node.inputs[1]), let channels = weight.shape.first, channels > 0
-    else { return 0 }
-    let product = output.reduce(1, *).multipliedReportingOverflow(by: weight.count / channels)
-    return product.overflow ? .max : product.partialValue
   }
 
   private static func fused(_ step: ExecutionPlan.Step) -> [String] {

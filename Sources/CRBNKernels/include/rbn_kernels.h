@@ -137,6 +137,7 @@ typedef struct rbn_binary_task {
 //
 // channel_sums adds the sum of each channel over the rows, in double precision and row order, to its last argument.
 // transpose writes output[c * output_stride + r] = input[r * input_stride + c].
+// peak computes RBN_PEAK_CHAINS multiply-adds of a vector each in every iteration; its result is there to be used.
 #define RBN_DECLARE_KERNELS(suffix)                                                                               \
   void rbn_depthwise_##suffix(const rbn_depthwise_task *);                                                        \
   void rbn_max_pool_##suffix(const rbn_pool_task *);                                                              \
@@ -148,7 +149,8 @@ typedef struct rbn_binary_task {
   void rbn_binary_scalar_##suffix(                                                                                \
       int32_t operation, int32_t swapped, const float *, float scalar, float *, size_t count);                    \
   void rbn_transpose_##suffix(                                                                                    \
-      const float *, size_t rows, size_t columns, size_t input_stride, float *, size_t output_stride);
+      const float *, size_t rows, size_t columns, size_t input_stride, float *, size_t output_stride);              \
+  float rbn_peak_##suffix(size_t iterations, float factor, float addend);
 
 // Convolution tiles are named by pixels × output channels.
 RBN_DECLARE_KERNELS(portable)
@@ -167,6 +169,9 @@ void rbn_conv_8x48_avx512(const rbn_conv_task *);
 void rbn_conv_8x32_avx512(const rbn_conv_task *);
 void rbn_conv_8x16_avx512(const rbn_conv_task *);
 #endif
+
+// Independent chains of multiply-adds in the peak kernels.
+enum { RBN_PEAK_CHAINS = 12 };
 
 // Pixels in a tile of the depthwise kernels.
 enum { RBN_DEPTHWISE_TILE = 6 };

@@ -15,6 +15,9 @@ package protocol CompiledOperator: Sendable {
   /// The inputs that ``ExecutableOperator/compile(_:)`` has taken in: no step reads them.
   var consumedParameters: Set<Int> { get }
 
+  /// Bytes of the weights that it holds in a form of its own.
+  var packedByteCount: Int { get }
+
   /// Bytes of scratch memory that ``run(_:_:_:)`` needs for these operands.
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int
 
@@ -27,6 +30,7 @@ package protocol CompiledOperator: Sendable {
 
 extension CompiledOperator {
   package var consumedParameters: Set<Int> { [] }
+  package var packedByteCount: Int { 0 }
   package func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int { 0 }
   package func aliasedInput(_ inputs: [Operand?], _ output: Operand) -> Int? { nil }
 

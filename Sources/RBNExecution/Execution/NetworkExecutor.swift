@@ -27,8 +27,8 @@ package final class NetworkExecutor: Sendable {
   package let options: ExecutionOptions
   package let pool: ThreadPool
 
-  private let compiled: [any CompiledOperator]
-  private let constants: [Graph.ValueID: Tensor]
+  let compiled: [any CompiledOperator]
+  let constants: [Graph.ValueID: Tensor]
   private let plans = Mutex<[PlanEntry]>([])
   private let keepsAllValues: Bool
 
@@ -111,17 +111,25 @@ package final class NetworkExecutor: Sendable {
   /// - Parameters:
   ///   - inputs: float tensors in the order of the graph's inputs.
   ///   - isCancelled: asked between steps.
+  ///   - didFinishPart: called when the inputs are in place, after each step of the plan (those that are aliases too),
+  ///     and when the outputs have been taken out. For measuring.
   /// - Returns: float32 tensors in the order of the graph's outputs.
   /// - Throws: `graph.shape-mismatch`, `tensor.unsupported-dtype`, `execution.memory-limit`, `CancellationError`.
-  package func run(_ inputs: [Tensor], isCancelled: () -> Bool = { false }) throws -> [Tensor] {
+  package func run(
+    _ inputs: [Tensor], isCancelled: () -> Bool = { false }, didFinishPart: () -> Void = {}
+  ) throws -> [Tensor] {
     let entry = try entry(for: inputs.map(\.shape))
     let arena =
       try entry.arenas.withLock { $0.popLast() } ?? TensorStorage(byteCount: entry.plan.arenaByteCount)
     defer {
       entry.arenas.withLock { if $0.count < Self.arenasKept { $0.append(arena) } }
     }
-    try execute(entry.plan, inputs, arena, isCancelled: isCancelled, afterStep: { _, _ in })
-    return try entry.plan.outputs.map { try read($0, arena) }
+    try execute(
+      entry.plan, inputs, arena, isCancelled: isCancelled, afterInputs: didFinishPart,
+      afterStep: { _, _ in didFinishPart() })
+    let outputs = try entry.plan.outputs.map { try read($0, arena) }
+    didFinishPart()
+    return outputs
   }
 
   /// Runs the network as it was given, without fusion, and returns besides the outputs the value of every node.
@@ -152,7 +160,7 @@ package final class NetworkExecutor: Sendable {
 
   private func execute(
     _ plan: ExecutionPlan, _ inputs: [Tensor], _ arena: TensorStorage, isCancelled: () -> Bool,
-    afterStep: (ExecutionPlan.Step, TensorStorage) throws -> Void
+    afterInputs: () -> Void = {}, afterStep: (ExecutionPlan.Step, TensorStorage) throws -> Void
   ) throws {
     guard let base = arena.bytes.baseAddress else {
       throw RBNError(.outOfMemory, .system, "the arena has no memory")
@@ -165,6 +173,7 @@ package final class NetworkExecutor: Sendable {
       }
       try write(try tensor.converted(to: .float32), plan.inputs[index], base)
     }
+    afterInputs()
     for step in plan.steps {
       if isCancelled() { throw CancellationError() }
       if !step.isAlias {

@@ -38,6 +38,7 @@ private struct CompiledConv2d: CompiledOperator {
   }
 
   var consumedParameters: Set<Int> { [1, 2] }
+  var packedByteCount: Int { packed.byteCount }
 
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {
     let x = try input(inputs, 0).image

@@ -15,6 +15,7 @@ private struct CompiledLinear: CompiledOperator {
   let packed: PackedLinear
   var kernel: String { "linear" }
   var consumedParameters: Set<Int> { [1, 2] }
+  var packedByteCount: Int { packed.byteCount }
 
   private func rows(_ output: Operand) -> Int { output.count / max(packed.outFeatures, 1) }
 

@@ -97,7 +97,7 @@ struct InspectCommand: AsyncParsableCommand {
     if let identity = inspection.identity { facts.append(("identity", "sha256 \(identity)")) }
     guard let network = inspection.network else {
       facts.append(("network", inspection.networkProblem ?? "none"))
-      return Self.lines(facts)
+      return Format.facts(facts)
     }
     if let architecture = network.architecture { facts.append(("architecture", architecture)) }
     facts += network.inputs.map { ("input", $0.summary) }
@@ -112,14 +112,7 @@ struct InspectCommand: AsyncParsableCommand {
       ("RBN layers", "\(network.representativeBatchNormCount)"),
       ("activations", "\(Format.bytes(network.arenaByteCount)) a call"), ("kernels", network.instructionSet),
     ]
-    return Self.lines(facts)
-  }
-
-  private static func lines(_ facts: [(String, String)]) -> String {
-    let width = facts.map { $0.0.count }.max() ?? 0
-    return facts.map { key, value in
-      key + String(repeating: " ", count: width - key.count + 2) + value + "\n"
-    }.joined()
+    return Format.facts(facts)
   }
 
   private static func tensorTable(_ inspection: ModelInspection) -> String {

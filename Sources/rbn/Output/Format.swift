@@ -28,4 +28,12 @@ enum Format {
   static func shape(_ sizes: [Int]) -> String {
     sizes.count == 1 ? "(\(sizes[0]),)" : "(" + sizes.map(String.init).joined(separator: ", ") + ")"
   }
+
+  /// Lines of a key and a value, the values under each other.
+  static func facts(_ facts: [(key: String, value: String)]) -> String {
+    let width = facts.map { $0.key.count }.max() ?? 0
+    return facts.map { key, value in
+      key + String(repeating: " ", count: width - key.count + 2) + value + "\n"
+    }.joined()
+  }
 }
