@@ -1,0 +1,129 @@
+"""Runs one worker process for each runtime and network, and gives them turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Sequence
+
+from runtime_comparison.cases import OURS, Exported
+
+WORKERS = Path(__file__).resolve().parent / "workers"
+SCRIPTS = {
+    "onnxruntime": "onnxruntime_worker.py",
+    "openvino": "openvino_worker.py",
+    "torch.compile": "torch_compile_worker.py",
+    "torch": "torch_worker.py",
+    "ncnn": "ncnn_worker.py",
+}
+# The first answer of a worker may wait for a compiler.
+START_SECONDS = 1200
+TURN_SECONDS = 600
+
+
+class WorkerError(Exception):
+    """A worker that ended, or did not answer."""
+
+
+def environment(threads: int, cache: Path) -> dict[str, str]:
+    """The environment variables of every process that is measured."""
+    variables = dict(os.environ)
+    variables.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), PYTHONDONTWRITEBYTECODE="")
+    variables["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+    return variables
+
+
+def processors(threads: int) -> set[int]:
+    """The processors that every process is held to: as many as threads, where there are so many."""
+    return set(sorted(os.sched_getaffinity(0))[:threads])
+
+
+def answer_command(rbn: Path, runtime: str, model: Path, exported: Exported, output: Path, threads: int) -> list[str]:
+    """The command that loads a model, answers one input and ends."""
+    if runtime == OURS:
+        words = [rbn, "run", model, "--input", exported.input, "--output", output, "--threads", threads]
+    else:
+        words = [sys.executable, WORKERS / SCRIPTS[runtime], model, exported.input, output, threads, "--once"]
+    return [str(word) for word in words]
+
+
+class Worker:
+    """A process with one model loaded, stopped (SIGSTOP) whenever it is not its turn."""
+
+    def __init__(self, rbn: Path, runtime: str, exported: Exported, threads: int, folder: Path) -> None:
+        self.runtime = runtime
+        self.variant = exported.variant
+        self.output = folder / f"{runtime}-{exported.variant}.npy"
+        self.times: list[list[float]] = []
+        self._log = folder / f"{runtime}-{exported.variant}.log"
+        variables, held = environment(threads, exported.folder / "inductor"), processors(threads)
+        once = answer_command(rbn, runtime, exported.model(runtime), exported, self.output, threads)
+        if runtime == OURS:
+            result = subprocess.run(once, capture_output=True, text=True, env=variables, check=False)
+            if result.returncode != 0:
+                raise WorkerError(result.stderr.strip())
+            command = [str(rbn), "bench", once[2], "--threads", str(threads), "--interactive"]
+        else:
+            command = once[:-1]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=variables,
+                bufsize=0, preexec_fn=lambda: os.sched_setaffinity(0, held),
+            )
+        self._pid = self._process.pid
+        if runtime == OURS:
+            self._ask(1, START_SECONDS)
+        else:
+            self._answer(START_SECONDS)
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def turn(self, warm_up: int, count: int) -> None:
+        """Makes `warm_up` calls that don't count and `count` calls that do."""
+        os.kill(self._pid, signal.SIGCONT)
+        self._ask(warm_up, TURN_SECONDS)
+        self.times.append(self._ask(count, TURN_SECONDS))
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _ask(self, count: int, seconds: float) -> list[float]:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{count}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._fail("ended")
+        return self._answer(seconds)
+
+    def _answer(self, seconds: float) -> list[float]:
+        """The next line that is JSON; libraries may print others."""
+        assert self._process.stdout is not None
+        while True:
+            if not select.select([self._process.stdout], [], [], seconds)[0]:
+                self._fail(f"gave no answer within {seconds:.0f} s")
+            line = self._process.stdout.readline()
+            if not line:
+                self._fail("ended")
+            try:
+                return json.loads(line)
+            except ValueError:
+                continue
+
+    def _fail(self, what: str) -> None:
+        tail = self._log.read_text(errors="replace").strip().splitlines()[-8:]
+        raise WorkerError("\n".join([f"{self.runtime} ({self.variant}) {what}", *tail]))
+
+
+def interleave(workers: Sequence[Worker], rounds: int, warm_up: int, count: int) -> None:
+    """Gives every worker a turn in every round, in an order that moves by one from round to round."""
+    for index in range(rounds):
+        first = index % len(workers)
+        for worker in [*workers[first:], *workers[:first]]:
+            worker.turn(warm_up, count)
