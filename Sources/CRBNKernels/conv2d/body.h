@@ -30,16 +30,16 @@ RBN_INLINE void RBN_TILE_STATIC(tile)(
   vf acc[RBN_TILE_PIXELS * RBN_TILE_VECTORS];
   RBN_TILE_STATIC(accumulate)(pixels, acc, rows, task->channel_offset, task->taps, task->depth, task->weights);
   float *output = task->output + first_pixel * task->output_stride;
+  const size_t sums_row = first_pixel / RBN_SUMS_BLOCK;
   if (task->channels >= RBN_TILE_CHANNELS) {
     finish_tile(
-        pixels, RBN_TILE_VECTORS, acc, &task->epilogue, first_pixel, RBN_TILE_CHANNELS, 1, output,
+        pixels, RBN_TILE_VECTORS, acc, &task->epilogue, first_pixel, sums_row, RBN_TILE_CHANNELS, 1, output,
         task->output_stride);
   } else {
     finish_tile(
-        pixels, RBN_TILE_VECTORS, acc, &task->epilogue, first_pixel, task->channels, 0, output,
+        pixels, RBN_TILE_VECTORS, acc, &task->epilogue, first_pixel, sums_row, task->channels, 0, output,
         task->output_stride);
   }
-  finish_activation(&task->epilogue, pixels, task->channels, output, task->output_stride);
 }
 
 void RBN_TILE_FUNCTION(const rbn_conv_task *task) {

@@ -33,13 +33,10 @@ RBN_INLINE void depthwise_tile(
     }
   }
   rbn_epilogue e = t->epilogue;
-  if (e.bias) e.bias += c;
-  if (e.scale) e.scale += c, e.shift += c;
-  if (e.residual) e.residual += c;
-  if (e.sums) e.sums += c;
+  epilogue_advance(&e, c);
   float *output = t->output + first_pixel * t->output_stride + c;
-  finish_tile(pixels, vectors, acc, &e, first_pixel, channels, full, output, t->output_stride);
-  finish_activation(&e, pixels, channels, output, t->output_stride);
+  finish_tile(
+      pixels, vectors, acc, &e, first_pixel, first_pixel / RBN_SUMS_BLOCK, channels, full, output, t->output_stride);
 }
 
 RBN_INLINE void depthwise_pixels(

@@ -37,21 +37,24 @@ typedef enum rbn_operation { RBN_ADD = 0, RBN_SUB, RBN_MUL, RBN_DIV } rbn_operat
 // Pixels that share a row of sums: a multiple of every tile's number of pixels.
 enum { RBN_SUMS_BLOCK = 48 };
 
+// Winograd tiles that share a row of sums.
+enum { RBN_WINOGRAD_SUMS_TILES = 4 };
+
 typedef struct rbn_activation {
   int32_t kind;
   float low;
   float high;
 } rbn_activation;
 
-// What happens to v, an output of a convolution, before it is stored: in this order v += bias; sums += v;
-// v = v * scale + shift; v += residual; v = activation(v). Null pointers leave their step out.
+// What happens to v, an output of a convolution, before it is stored: in this order v += bias;
+// v = v * scale + shift; v += residual; v = activation(v); sums += v. Null pointers leave their step out.
 typedef struct rbn_epilogue {
   const float *bias;      // [channels]
   const float *scale;     // [channels], with shift
   const float *shift;     // [channels]
   const float *residual;  // addressed as the output is
-  double *sums;           // [ceil(pixels / RBN_SUMS_BLOCK)][sums_stride], added to
-  size_t sums_stride;
+  float *sums;            // rows of channels, added to: one for each RBN_SUMS_BLOCK pixels
+  size_t sums_stride;     // floats between rows
   rbn_activation activation;
 } rbn_epilogue;
 
@@ -87,6 +90,39 @@ typedef struct rbn_depthwise_task {
   rbn_epilogue epilogue;
 } rbn_depthwise_task;
 
+// Winograd convolution F(m × m, 3 × 3) cuts the output into tiles of m × m pixels, in row-major order, the last of a row
+// or column reaching beyond the image. Each element (i, j) of the (m + 2) × (m + 2) of a transformed tile is a matrix
+// [tiles][channels]; the element's number is i * (m + 2) + j.
+
+// The input transform, Bᵀ d B, of some tiles and channels of an image.
+typedef struct rbn_winograd_input_task {
+  size_t outputs;        // m: 2 or 4
+  const float *input;    // the image's first pixel, first channel to transform
+  const float *zeros;    // the row read outside of the image, `channels` long
+  size_t pixel_stride;   // floats between pixels
+  size_t height, width;
+  size_t padding_y, padding_x;
+  size_t tiles_x;        // tiles in a row
+  size_t first, count;   // tiles to transform
+  size_t channels;
+  float *output;         // of element 0, the first tile, the first channel
+  size_t element_stride, tile_stride;  // in floats
+} rbn_winograd_input_task;
+
+// The output transform, Aᵀ m A, of some tiles and one panel of channels of an image.
+typedef struct rbn_winograd_output_task {
+  size_t outputs;        // m: 2 or 4
+  const float *input;    // of element 0, the first tile, the first channel; whole vectors of channels are read
+  size_t element_stride, tile_stride;  // in floats
+  size_t tiles_x;
+  size_t first, count;
+  size_t height, width;  // of the output image
+  size_t channels;
+  float *output;         // the image's first pixel
+  size_t output_stride;  // floats between pixels
+  rbn_epilogue epilogue; // residual: the image's first pixel; sums: one row for each RBN_WINOGRAD_SUMS_TILES tiles
+} rbn_winograd_output_task;
+
 // Which input pixels a window reads.
 typedef struct rbn_window {
   const float *input;   // of the first image
@@ -113,12 +149,25 @@ typedef struct rbn_pool_task {
   float *output;
 } rbn_pool_task;
 
-// x as `rows` rows of `channels`, dense.
+// The coefficients of one instance of a Representative BatchNorm, from the means of its channels; see InstanceAffine for
+// the rows of the coefficients, alpha to beta.
+typedef struct rbn_calibration_task {
+  const double *coefficients;  // [8][coefficients_stride]
+  size_t coefficients_stride;
+  const double *means;         // [channels], or null for zeros
+  int32_t has_sigmoid;
+  size_t channels;
+  float *scale, *shift;        // [channels]
+} rbn_calibration_task;
+
+// output = activation(input * scale + shift + residual), x as `rows` rows of `channels`, dense.
 typedef struct rbn_affine_task {
   const float *input;
   const float *scale, *shift;  // [channels]
   const float *residual;       // as input, or null
   float *output;               // may be input
+  float *sums;                 // [ceil(rows / RBN_SUMS_BLOCK)][sums_stride], written; or null
+  size_t sums_stride;
   size_t rows, channels;
   rbn_activation activation;
 } rbn_affine_task;
@@ -136,14 +185,20 @@ typedef struct rbn_binary_task {
 // The kernels that every instruction set has beside its convolution tiles.
 //
 // channel_sums adds the sum of each channel over the rows, in double precision and row order, to its last argument.
+// window_means writes [taps][channels], for a window of stride 1: the mean over all positions of the window of what each
+// tap reads, from the image's sums of each channel. Its scratch holds (kernel_height + kernel_width + 1) * channels.
 // transpose writes output[c * output_stride + r] = input[r * input_stride + c].
 // peak computes RBN_PEAK_CHAINS multiply-adds of a vector each in every iteration; its result is there to be used.
 #define RBN_DECLARE_KERNELS(suffix)                                                                               \
   void rbn_depthwise_##suffix(const rbn_depthwise_task *);                                                        \
+  void rbn_winograd_input_##suffix(const rbn_winograd_input_task *);                                              \
+  void rbn_winograd_output_##suffix(const rbn_winograd_output_task *);                                            \
   void rbn_max_pool_##suffix(const rbn_pool_task *);                                                              \
   void rbn_mean_pool_##suffix(const rbn_pool_task *, float divisor);                                              \
   void rbn_channel_sums_##suffix(const float *, size_t rows, size_t row_stride, size_t channels, double *);       \
+  void rbn_calibrate_##suffix(const rbn_calibration_task *);                                                      \
   void rbn_affine_##suffix(const rbn_affine_task *);                                                              \
+  void rbn_window_means_##suffix(const rbn_window *, const double *totals, double *scratch, float *means);         \
   void rbn_unary_##suffix(const float *, float *, size_t count, rbn_activation);                                  \
   void rbn_binary_##suffix(const rbn_binary_task *);                                                              \
   void rbn_binary_scalar_##suffix(                                                                                \

@@ -1,4 +1,4 @@
-// Sums over pixels and the per-instance affine map that follows them in a Representative BatchNorm.
+// Sums over pixels, for means over H and W.
 
 #include "../elementwise/functions.h"
 
@@ -23,20 +23,3 @@ void RBN_NAME(rbn_channel_sums)(
   }
 }
 
-void RBN_NAME(rbn_affine)(const rbn_affine_task *t) {
-  const int clamps = t->activation.kind == RBN_CLAMP;
-  const float low = clamps ? t->activation.low : -__builtin_inff();
-  const float high = clamps ? t->activation.high : __builtin_inff();
-  for (size_t r = 0; r < t->rows; r++) {
-    const float *x = t->input + r * t->channels;
-    const float *residual = t->residual ? t->residual + r * t->channels : NULL;
-    float *out = t->output + r * t->channels;
-    for (size_t c = 0; c < t->channels; c += RBN_VECTOR_LENGTH) {
-      const size_t lanes = t->channels - c;
-      vf v = vfma(vload_up_to(x + c, lanes), vload_up_to(t->scale + c, lanes), vload_up_to(t->shift + c, lanes));
-      if (residual) v += vload_up_to(residual + c, lanes);
-      vstore_up_to(out + c, vclamp(v, low, high), lanes);
-    }
-    if (!clamps) RBN_NAME(rbn_unary)(out, out, t->channels, t->activation);
-  }
-}

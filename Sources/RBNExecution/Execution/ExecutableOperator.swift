@@ -18,6 +18,20 @@ package protocol CompiledOperator: Sendable {
   /// Bytes of the weights that it holds in a form of its own.
   var packedByteCount: Int { get }
 
+  /// The input whose sums over H and W ``run(_:_:_:)`` wants in ``RunContext/inputSums``; `nil` for none.
+  ///
+  /// - Complexity: O(1); asked after ``specialized(_:_:threads:)``.
+  func summedInput(_ inputs: [Operand?]) -> Int?
+
+  /// Whether ``run(_:_:_:)`` fills ``RunContext/outputSums`` when it is there.
+  var collectsOutputSums: Bool { get }
+
+  /// The operator with everything decided that follows from the sizes: asked once for a plan, before the rest.
+  ///
+  /// - Parameter collectsSums: Whether ``RunContext/outputSums`` will be there.
+  func specialized(_ inputs: [Operand?], _ output: Operand, threads: Int, collectsSums: Bool) throws
+    -> any CompiledOperator
+
   /// Bytes of scratch memory that ``run(_:_:_:)`` needs for these operands.
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int
 
@@ -31,6 +45,11 @@ package protocol CompiledOperator: Sendable {
 extension CompiledOperator {
   package var consumedParameters: Set<Int> { [] }
   package var packedByteCount: Int { 0 }
+  package func summedInput(_ inputs: [Operand?]) -> Int? { nil }
+  package var collectsOutputSums: Bool { false }
+  package func specialized(_ inputs: [Operand?], _ output: Operand, threads: Int, collectsSums: Bool) throws
+    -> any CompiledOperator
+  { self }
   package func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int { 0 }
   package func aliasedInput(_ inputs: [Operand?], _ output: Operand) -> Int? { nil }
 
@@ -53,6 +72,17 @@ package struct NodeContext {
   package let node: Graph.Node
   package let graph: Graph
   package let kernels: KernelTable
+  package let options: ExecutionOptions
+  /// The threads that may help to prepare weights.
+  package let pool: ThreadPool
+  /// The types of all values for the example's input shapes.
+  package let exampleTypes: [TensorType?]
+
+  /// The shape of an input for the example's input shapes.
+  package func exampleShape(_ index: Int) -> Shape? {
+    guard index < node.inputs.count, let value = node.inputs[index] else { return nil }
+    return exampleTypes[value.index]?.shape
+  }
 
   /// A parameter in float32, or `nil` when the input is absent.
   ///

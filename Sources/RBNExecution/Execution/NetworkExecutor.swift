@@ -12,6 +12,10 @@ package struct ExecutionOptions: Sendable {
   package var threads: Int?
   /// The largest arena of one call, in bytes.
   package var memoryLimit = 16 << 30
+  /// Whether 3 × 3 convolutions may use Winograd's algorithm, which is faster and rounds a little more.
+  package var usesWinograd = true
+  /// Where the mean of a convolution's output comes from; `nil` for the cheaper way, layer by layer.
+  package var meanSource: MeanSource?
 
   package init() {}
 }
@@ -27,6 +31,7 @@ package final class NetworkExecutor: Sendable {
   package let options: ExecutionOptions
   package let pool: ThreadPool
 
+  private let kernels: KernelTable
   let compiled: [any CompiledOperator]
   let constants: [Graph.ValueID: Tensor]
   private let plans = Mutex<[PlanEntry]>([])
@@ -57,15 +62,19 @@ package final class NetworkExecutor: Sendable {
     self.keepsAllValues = keepsAllValues
     var graph = source
     try PassPipeline.run(&graph, disabled: options.disabledPasses)
-    let kernels = KernelTable.table(for: options.instructionSet ?? .best)
+    kernels = KernelTable.table(for: options.instructionSet ?? .best)
     pool = options.threads.map { ThreadPool(threads: $0) } ?? .shared
+    let types = try graph.inferTypes(inputShapes: graph.inputs.map(\.exampleShape))
     var compiled: [any CompiledOperator] = []
     for node in graph.nodes {
       guard let op = node.op as? any ExecutableOperator, node.outputs.count == 1 else {
         throw RBNError(.unsupportedOperator, .model, location: node.place, "this operator can't be run")
       }
       do {
-        compiled.append(try op.compile(NodeContext(node: node, graph: graph, kernels: kernels)))
+        compiled.append(
+          try op.compile(
+            NodeContext(
+              node: node, graph: graph, kernels: kernels, options: options, pool: pool, exampleTypes: types)))
       } catch let error as RBNError {
         throw error.at(node.place)
       }
@@ -174,18 +183,39 @@ package final class NetworkExecutor: Sendable {
       try write(try tensor.converted(to: .float32), plan.inputs[index], base)
     }
     afterInputs()
+    for (operand, sums) in plan.inputSums { collect(sums, of: operand, base) }
     for step in plan.steps {
       if isCancelled() { throw CancellationError() }
       if !step.isAlias {
-        let context = RunContext(arena: base, scratch: base + step.scratchOffset, pool: pool)
         do {
-          try step.compiled.run(step.inputs, step.output, context)
+          try step.compiled.run(step.inputs, step.output, context(step, base))
         } catch let error as RBNError {
           throw error.at("\(step.module) (\(step.op.name))")
         }
       }
+      if let sums = step.sums { collect(sums, of: step.output, base) }
       try afterStep(step, arena)
     }
+  }
+
+  private func context(_ step: ExecutionPlan.Step, _ base: UnsafeMutableRawPointer) -> RunContext {
+    func doubles(_ offset: Int?) -> UnsafeMutablePointer<Double>? {
+      offset.map { (base + $0).assumingMemoryBound(to: Double.self) }
+    }
+    return RunContext(
+      arena: base, scratch: base + step.scratchOffset, pool: pool,
+      inputSums: UnsafePointer(doubles(step.inputSumsOffset)), outputSums: doubles(step.outputSumsOffset))
+  }
+
+  /// Sums a value over H and W that its producer did not sum.
+  private func collect(
+    _ sums: ExecutionPlan.CollectedSums, of operand: Operand, _ base: UnsafeMutableRawPointer
+  ) {
+    let context = RunContext(arena: base, scratch: base + sums.scratchOffset, pool: pool)
+    let x = operand.image
+    ChannelSums(table: kernels, pool: pool).run(
+      input: context.pointer(operand), batch: x.batch, pixels: x.height * x.width, channels: x.channels,
+      sums: (base + sums.offset).assumingMemoryBound(to: Double.self), scratch: context.scratch)
   }
 
   private func write(_ tensor: Tensor, _ operand: Operand, _ arena: UnsafeMutableRawPointer) throws {

@@ -35,6 +35,10 @@ package struct RunContext {
   package let arena: UnsafeMutableRawPointer
   package let scratch: UnsafeMutableRawPointer
   package let pool: ThreadPool
+  /// Σ over H and W of the input that the operator wants summed, (N, C).
+  package var inputSums: UnsafePointer<Double>?
+  /// Where to leave Σ over H and W of the output, (N, C).
+  package var outputSums: UnsafeMutablePointer<Double>?
 
   /// The first element of an operand. Constants must not be written.
   package func pointer(_ operand: Operand) -> UnsafeMutablePointer<Float> {

@@ -44,21 +44,4 @@ package struct ChannelSums: Sendable {
       }
     }
   }
-
-  /// Writes the (batch, channels) means: global average pooling.
-  package func means(
-    input: UnsafePointer<Float>, batch: Int, pixels: Int, channels: Int, output: UnsafeMutablePointer<Float>,
-    scratch: UnsafeMutableRawPointer
-  ) {
-    let sums = (scratch + Self.scratchByteCount(batch: batch, pixels: pixels, channels: channels))
-      .bindMemory(to: Double.self, capacity: batch * channels)
-    run(input: input, batch: batch, pixels: pixels, channels: channels, sums: sums, scratch: scratch)
-    for i in 0..<batch * channels { output[i] = Float(sums[i] / Double(pixels)) }
-  }
-
-  /// The scratch memory that ``means(input:batch:pixels:channels:output:scratch:)`` needs, in bytes, aligned to 8.
-  package static func meansScratchByteCount(batch: Int, pixels: Int, channels: Int) -> Int {
-    scratchByteCount(batch: batch, pixels: pixels, channels: channels)
-      + batch * channels * MemoryLayout<Double>.size
-  }
 }

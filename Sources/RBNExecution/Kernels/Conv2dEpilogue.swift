@@ -1,6 +1,6 @@
 /// What happens to the outputs of a convolution before they are stored.
 ///
-/// In this order: v += bias (the packed one); sums += v; v = v · scale + shift; v += residual; v = activation(v).
+/// In this order: v += bias (the packed one); v = v · scale + shift; v += residual; v = activation(v); sums += v.
 /// Pointers are borrowed for the call.
 package struct Conv2dEpilogue {
   /// Coefficients (N, C) of a per-instance affine map: the a and d of a Representative BatchNorm.
@@ -18,7 +18,7 @@ package struct Conv2dEpilogue {
   /// (N, H, W, C), the layout of the output; may be the output itself.
   package var residual: UnsafePointer<Float>?
   package var affine: Affine?
-  /// (N, C); receives Σ over H and W of v after the bias.
+  /// (N, C); receives Σ over H and W of what is stored.
   package var sums: UnsafeMutablePointer<Double>?
 
   /// An epilogue that only adds the bias, unless told otherwise.
@@ -31,7 +31,4 @@ package struct Conv2dEpilogue {
     self.affine = affine
     self.sums = sums
   }
-
-  /// Whether images must be kept apart, because something differs or is collected for each.
-  var isPerInstance: Bool { affine != nil || sums != nil }
 }

@@ -73,23 +73,43 @@ package struct Elementwise: Sendable {
   /// - Parameters:
   ///   - scale: (batch, channels), as is shift.
   ///   - residual: (batch, pixels, channels), or `nil` for none.
+  ///   - sums: (batch, channels), receives Σ over the pixels of what is stored; or `nil`.
+  ///   - scratch: ``instanceAffineScratchByteCount(batch:pixels:channels:)`` bytes when there are sums.
   package func instanceAffine(
     _ input: UnsafePointer<Float>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>,
     residual: UnsafePointer<Float>? = nil, activation: Activation = .identity,
-    _ output: UnsafeMutablePointer<Float>, batch: Int, pixels: Int, channels: Int
+    _ output: UnsafeMutablePointer<Float>, batch: Int, pixels: Int, channels: Int,
+    sums: UnsafeMutablePointer<Double>? = nil, scratch: UnsafeMutableRawPointer? = nil
   ) {
     let (kernel, activation) = (table.affine.function, activation.kernel)
-    let rows = Swift.max(Self.pieceSize / Swift.max(channels, 1), 1)
-    let runs = (pixels + rows - 1) / rows
+    let partial = sums == nil ? nil : scratch?.assumingMemoryBound(to: Float.self)
+    let block = RBN_SUMS_BLOCK
+    let layout = Self.instanceAffineSums(pixels: pixels, channels: channels)
+    var rows = Swift.max(Self.pieceSize / Swift.max(channels, 1), 1)
+    if partial != nil { rows = Swift.max(rows / block, 1) * block }
+    let run = rows
+    let runs = (pixels + run - 1) / run
     pool.parallelFor(count: batch * runs) { index, _ in
-      let (image, run) = index.quotientAndRemainder(dividingBy: runs)
-      let offset = (image * pixels + run * rows) * channels
+      let (image, number) = index.quotientAndRemainder(dividingBy: runs)
+      let first = number * run
+      let offset = (image * pixels + first) * channels
       var task = rbn_affine_task(
         input: input + offset, scale: scale + image * channels, shift: shift + image * channels,
         residual: residual.map { $0 + offset }, output: output + offset,
-        rows: Swift.min(rows, pixels - run * rows), channels: channels, activation: activation)
+        sums: partial.map { layout.row(image, first / block, in: $0) }, sums_stride: channels,
+        rows: Swift.min(run, pixels - first), channels: channels, activation: activation)
       kernel(&task)
     }
+    if let sums, let partial { layout.reduce(partial, batch: batch, into: sums, table: table) }
+  }
+
+  private static func instanceAffineSums(pixels: Int, channels: Int) -> PartialSums {
+    PartialSums(rows: (pixels + RBN_SUMS_BLOCK - 1) / RBN_SUMS_BLOCK, channels: channels)
+  }
+
+  /// The scratch memory that ``instanceAffine`` needs to collect sums, in bytes.
+  package static func instanceAffineScratchByteCount(batch: Int, pixels: Int, channels: Int) -> Int {
+    instanceAffineSums(pixels: pixels, channels: channels).byteCount(batch: batch)
   }
 
   /// Cuts `count` elements into runs of whole units.

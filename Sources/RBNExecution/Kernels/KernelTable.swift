@@ -9,6 +9,17 @@ package struct KernelTable: Sendable {
   package typealias ChannelSumsFunction =
     @Sendable @convention(c) (UnsafePointer<Float>?, Int, Int, Int, UnsafeMutablePointer<Double>?) -> Void
   package typealias AffineFunction = @Sendable @convention(c) (UnsafePointer<rbn_affine_task>?) -> Void
+  package typealias CalibrateFunction =
+    @Sendable @convention(c) (UnsafePointer<rbn_calibration_task>?) -> Void
+  package typealias WindowMeansFunction =
+    @Sendable @convention(c) (
+      UnsafePointer<rbn_window>?, UnsafePointer<Double>?, UnsafeMutablePointer<Double>?,
+      UnsafeMutablePointer<Float>?
+    ) -> Void
+  package typealias WinogradInputFunction =
+    @Sendable @convention(c) (UnsafePointer<rbn_winograd_input_task>?) -> Void
+  package typealias WinogradOutputFunction =
+    @Sendable @convention(c) (UnsafePointer<rbn_winograd_output_task>?) -> Void
   package typealias UnaryFunction =
     @Sendable @convention(c) (UnsafePointer<Float>?, UnsafeMutablePointer<Float>?, Int, rbn_activation) ->
     Void
@@ -52,7 +63,11 @@ package struct KernelTable: Sendable {
   package private(set) var maxPool = portable(rbn_max_pool_portable as MaxPoolFunction)
   package private(set) var meanPool = portable(rbn_mean_pool_portable as MeanPoolFunction)
   package private(set) var channelSums = portable(rbn_channel_sums_portable as ChannelSumsFunction)
+  package private(set) var calibrate = portable(rbn_calibrate_portable as CalibrateFunction)
   package private(set) var affine = portable(rbn_affine_portable as AffineFunction)
+  package private(set) var windowMeans = portable(rbn_window_means_portable as WindowMeansFunction)
+  package private(set) var winogradInput = portable(rbn_winograd_input_portable as WinogradInputFunction)
+  package private(set) var winogradOutput = portable(rbn_winograd_output_portable as WinogradOutputFunction)
   package private(set) var unary = portable(rbn_unary_portable as UnaryFunction)
   package private(set) var binary = portable(rbn_binary_portable as BinaryFunction)
   package private(set) var binaryScalar = portable(rbn_binary_scalar_portable as BinaryScalarFunction)
@@ -101,7 +116,11 @@ package struct KernelTable: Sendable {
       maxPool = Entry(function: rbn_max_pool_avx2, instructionSet: .avx2)
       meanPool = Entry(function: rbn_mean_pool_avx2, instructionSet: .avx2)
       channelSums = Entry(function: rbn_channel_sums_avx2, instructionSet: .avx2)
+      calibrate = Entry(function: rbn_calibrate_avx2, instructionSet: .avx2)
       affine = Entry(function: rbn_affine_avx2, instructionSet: .avx2)
+      windowMeans = Entry(function: rbn_window_means_avx2, instructionSet: .avx2)
+      winogradInput = Entry(function: rbn_winograd_input_avx2, instructionSet: .avx2)
+      winogradOutput = Entry(function: rbn_winograd_output_avx2, instructionSet: .avx2)
       unary = Entry(function: rbn_unary_avx2, instructionSet: .avx2)
       binary = Entry(function: rbn_binary_avx2, instructionSet: .avx2)
       binaryScalar = Entry(function: rbn_binary_scalar_avx2, instructionSet: .avx2)
@@ -123,7 +142,11 @@ package struct KernelTable: Sendable {
       maxPool = Entry(function: rbn_max_pool_avx512, instructionSet: .avx512)
       meanPool = Entry(function: rbn_mean_pool_avx512, instructionSet: .avx512)
       channelSums = Entry(function: rbn_channel_sums_avx512, instructionSet: .avx512)
+      calibrate = Entry(function: rbn_calibrate_avx512, instructionSet: .avx512)
       affine = Entry(function: rbn_affine_avx512, instructionSet: .avx512)
+      windowMeans = Entry(function: rbn_window_means_avx512, instructionSet: .avx512)
+      winogradInput = Entry(function: rbn_winograd_input_avx512, instructionSet: .avx512)
+      winogradOutput = Entry(function: rbn_winograd_output_avx512, instructionSet: .avx512)
       unary = Entry(function: rbn_unary_avx512, instructionSet: .avx512)
       binary = Entry(function: rbn_binary_avx512, instructionSet: .avx512)
       binaryScalar = Entry(function: rbn_binary_scalar_avx512, instructionSet: .avx512)
@@ -148,7 +171,9 @@ extension KernelTable: CustomStringConvertible {
     let rest = [
       ("depthwise", depthwise.instructionSet), ("max_pool", maxPool.instructionSet),
       ("mean_pool", meanPool.instructionSet), ("channel_sums", channelSums.instructionSet),
-      ("instance_affine", affine.instructionSet), ("unary", unary.instructionSet),
+      ("calibrate", calibrate.instructionSet), ("instance_affine", affine.instructionSet),
+      ("window_means", windowMeans.instructionSet), ("winograd_input", winogradInput.instructionSet),
+      ("winograd_output", winogradOutput.instructionSet), ("unary", unary.instructionSet),
       ("binary", binary.instructionSet), ("binary_scalar", binaryScalar.instructionSet),
       ("transpose", transpose.instructionSet),
     ]

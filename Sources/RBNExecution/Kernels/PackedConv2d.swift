@@ -5,8 +5,9 @@ import RBNTensor
 ///
 /// Activations are (N, H, W, C) float32. An output element is summed over taps and then input channels, in order, one
 /// multiply-add each, whatever the batch, the threads and the split of the work: results are identical bit for bit.
-package final class PackedConv2d: Sendable {
+package final class PackedConv2d: Conv2dAlgorithm {
   package let parameters: Conv2dParameters
+  let table: KernelTable
   let kind: Kind
   let weights: PackedFloats
   let bias: PackedFloats?
@@ -39,6 +40,7 @@ package final class PackedConv2d: Sendable {
       throw RBNError(.invalidConvolution, .model, "the bias has shape \(bias.shape), not (\(p.outChannels),)")
     }
     parameters = p
+    self.table = table
     zeros = try PackedFloats(zeros: p.inChannels)
     self.bias = try bias.map { try PackedFloats(copying: $0.floats) }
     let source = try weight.converted(to: .float32)
@@ -87,6 +89,14 @@ package final class PackedConv2d: Sendable {
   ) {
     for channel in 0..<p.outChannels {
       for tap in 0..<p.taps { out[tap * stride + channel] = source[channel * p.taps + tap] }
+    }
+  }
+
+  /// The tile in use: `conv2d avx512 6×64`.
+  package var description: String {
+    switch kind {
+    case .panels(let tile, _): "conv2d \(tile.instructionSet) \(tile.pixels)×\(tile.channels)"
+    case .depthwise: "depthwise conv2d \(table.depthwise.instructionSet)"
     }
   }
 }

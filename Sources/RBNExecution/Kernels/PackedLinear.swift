@@ -9,7 +9,7 @@ package final class PackedLinear: Sendable {
   package var inFeatures: Int { conv.parameters.inChannels }
   /// The features of a row of y.
   package var outFeatures: Int { conv.parameters.outChannels }
-  private let conv: PackedConv2d
+  let conv: PackedConv2d
 
   /// Packs weights.
   ///
@@ -31,18 +31,8 @@ package final class PackedLinear: Sendable {
   /// The bytes that packed weights and bias take.
   package var byteCount: Int { conv.byteCount }
 
-  /// The scratch memory that a run needs, in bytes, aligned to 64.
-  package func scratchByteCount(batch: Int, threads: Int) throws -> Int {
-    try conv.scratchByteCount(batch: batch, height: 1, width: 1, threads: threads)
-  }
-
-  /// Computes (batch, outFeatures) from (batch, inFeatures).
-  package func run(
-    input: UnsafePointer<Float>, batch: Int, output: UnsafeMutablePointer<Float>,
-    epilogue: Conv2dEpilogue = Conv2dEpilogue(), scratch: UnsafeMutableRawPointer, pool: ThreadPool
-  ) throws {
-    try conv.run(
-      input: input, batch: batch, height: 1, width: 1, output: output, epilogue: epilogue, scratch: scratch,
-      pool: pool)
+  /// Decides how the work for `batch` rows is cut into pieces.
+  package func plan(batch: Int, threads: Int) throws -> any PlannedConv2d {
+    try conv.plan(Conv2dProblem(batch: batch, height: 1, width: 1, threads: threads))
   }
 }

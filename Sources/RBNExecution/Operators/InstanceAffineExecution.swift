@@ -1,89 +1,56 @@
 import RBNGraph
 import RBNTensor
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
 extension InstanceAffine: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
     guard let coefficients = try node.channelVector(1, "coefficients") else {
       throw RBNError(.malformedGraph, .model, "the coefficients are missing")
     }
     return CompiledInstanceAffine(
-      coefficients: InstanceCoefficients(coefficients, hasSigmoid: hasSigmoid), hasMean: hasMean,
+      calibration: ChannelCalibration(
+        rows: coefficients, hasSigmoid: hasSigmoid, hasMean: hasMean, table: node.kernels),
       activation: try activation.map { try node.activation($0) } ?? .identity, table: node.kernels)
   }
 }
 
-/// The coefficients of ``InstanceAffine``, evaluated for the means of an instance.
-struct InstanceCoefficients: Sendable {
-  let channels: Int
-  let hasSigmoid: Bool
-  private let rows: [Double]
-
-  init(_ rows: [Double], hasSigmoid: Bool) {
-    channels = rows.count / InstanceAffine.Row.allCases.count
-    self.rows = rows
-    self.hasSigmoid = hasSigmoid
-  }
-
-  /// a(n,c) and d(n,c) in float32, from means in float64: O(N · C).
-  func evaluate(
-    batch: Int, means: UnsafePointer<Double>?, scale: UnsafeMutablePointer<Float>,
-    shift: UnsafeMutablePointer<Float>
-  ) {
-    func row(_ row: InstanceAffine.Row, _ channel: Int) -> Double { rows[row.rawValue * channels + channel] }
-    for n in 0..<batch {
-      for c in 0..<channels {
-        let i = n * channels + c
-        let m = means?[i] ?? 0
-        var (a, d) = (row(.alpha0, c), row(.gamma0, c) * m + row(.beta, c))
-        if hasSigmoid {
-          let s = 1 / (1 + exp(-(row(.p, c) * m + row(.q, c))))
-          a += row(.alpha, c) * s
-          d += s * (row(.gamma, c) * m + row(.delta, c))
-        }
-        scale[i] = Float(a)
-        shift[i] = Float(d)
-      }
-    }
-  }
-}
-
-/// One reduction for the means, then one multiply-add an element with residual and activation.
+/// One multiply-add an element with residual and activation, from the sums of the input.
 private struct CompiledInstanceAffine: CompiledOperator {
-  let coefficients: InstanceCoefficients
-  let hasMean: Bool
+  let calibration: ChannelCalibration
   let activation: Activation
   let table: KernelTable
 
   var kernel: String {
-    (hasMean ? "channel sums + affine " : "affine ") + table.affine.instructionSet.description
+    (calibration.hasMean ? "channel sums + affine " : "affine ") + table.affine.instructionSet.description
   }
   var consumedParameters: Set<Int> { [1] }
+  var collectsOutputSums: Bool { true }
+
+  func summedInput(_ inputs: [Operand?]) -> Int? { calibration.hasMean ? 0 : nil }
 
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {
-    InstanceScratch(output.image).byteCount
+    let x = output.image
+    return InstanceScratch(x).coefficientsByteCount
+      + Elementwise.instanceAffineScratchByteCount(
+        batch: x.batch, pixels: x.height * x.width, channels: x.channels)
   }
 
   func run(_ inputs: [Operand?], _ output: Operand, _ context: RunContext) throws {
     let source = try input(inputs, 0)
     let x = source.image
     let scratch = InstanceScratch(x)
-    if hasMean { scratch.computeMeans(context.pointer(source), table, context) }
-    coefficients.evaluate(
-      batch: x.batch, means: hasMean ? scratch.means(context) : nil, scale: scratch.scale(context),
-      shift: scratch.shift(context))
+    let pixels = x.height * x.width
+    if calibration.hasMean && context.inputSums == nil {
+      throw RBNError(.malformedGraph, .model, "the sums of the input are missing")
+    }
+    calibration.evaluate(
+      batch: x.batch, sums: context.inputSums, pixels: pixels, means: scratch.means(context),
+      scale: scratch.scale(context), shift: scratch.shift(context), pool: context.pool)
     let residual = inputs.count > 2 ? inputs[2] : nil
     Elementwise(table: table, pool: context.pool).instanceAffine(
       context.pointer(source), scale: scratch.scale(context), shift: scratch.shift(context),
       residual: residual.map { UnsafePointer(context.pointer($0)) }, activation: activation,
-      context.pointer(output), batch: x.batch, pixels: x.height * x.width, channels: x.channels)
+      context.pointer(output), batch: x.batch, pixels: pixels, channels: x.channels,
+      sums: context.outputSums, scratch: context.scratch + scratch.coefficientsByteCount)
   }
 }
 
@@ -100,10 +67,11 @@ struct InstanceScratch {
   }
 
   private var count: Int { batch * channels }
-  private var sumsOffset: Int { count * 16 }
+  /// Bytes of means, scale and shift.
+  var coefficientsByteCount: Int { count * 16 }
 
   var byteCount: Int {
-    sumsOffset + ChannelSums.scratchByteCount(batch: batch, pixels: pixels, channels: channels)
+    coefficientsByteCount + ChannelSums.scratchByteCount(batch: batch, pixels: pixels, channels: channels)
   }
 
   func means(_ context: RunContext) -> UnsafeMutablePointer<Double> {
@@ -120,7 +88,7 @@ struct InstanceScratch {
     let means = means(context)
     ChannelSums(table: table, pool: context.pool).run(
       input: input, batch: batch, pixels: pixels, channels: channels, sums: means,
-      scratch: context.scratch + sumsOffset)
+      scratch: context.scratch + coefficientsByteCount)
     for i in 0..<count { means[i] /= Double(pixels) }
   }
 }

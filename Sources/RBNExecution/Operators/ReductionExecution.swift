@@ -4,6 +4,14 @@ import RBNTensor
 extension Reduction: ExecutableOperator, CompiledOperator {
   package var kernel: String { "\(function) in float64" }
 
+  /// A mean over H and W comes from the channel sums of its input.
+  package func summedInput(_ inputs: [Operand?]) -> Int? {
+    guard function == .mean, let x = inputs.first ?? nil, x.shape.rank == 4, let axes = try? axes(rank: 4),
+      axes == [2, 3]
+    else { return nil }
+    return 0
+  }
+
   package func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {
     try output.shape.byteCount(of: .float64)
   }
@@ -11,6 +19,12 @@ extension Reduction: ExecutableOperator, CompiledOperator {
   package func run(_ inputs: [Operand?], _ output: Operand, _ context: RunContext) throws {
     let input = try input(inputs, 0)
     let axes = try axes(rank: input.shape.rank)
+    if let sums = context.inputSums {
+      let pixels = Double(input.shape[2] * input.shape[3])
+      let out = context.pointer(output)
+      for i in 0..<output.count { out[i] = Float(sums[i] / pixels) }
+      return
+    }
     // The output seen with the input's rank: stride 0 along what is reduced.
     let kept = Shape(input.shape.indices.map { axes.contains($0) ? 1 : input.shape[$0] })
     let keptLayout = output.shape.rank == kept.rank ? output.format : .contiguous

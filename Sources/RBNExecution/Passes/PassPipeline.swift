@@ -5,7 +5,7 @@ import RBNTensor
 package enum PassPipeline {
   package static let passes: [any GraphPass.Type] = [
     EliminateIdentities.self, FoldConstants.self, FoldPadding.self, RecognizeInstanceAffine.self,
-    FoldChannelAffine.self, FuseEpilogues.self,
+    FoldChannelAffine.self, FuseInstanceAffine.self, FuseEpilogues.self,
   ]
 
   package static var names: [String] { passes.map { $0.name } }

@@ -47,6 +47,8 @@ package enum FuseEpilogues: GraphPass {
         fused.inputs = [
           fused.inputs[0], fused.inputs[1], fused.inputs.count > 2 ? fused.inputs[2] : nil, chosen.other,
         ]
+      } else if fused.op is FusedConv2d {
+        fused.inputs[3] = chosen.other
       } else {
         fused.inputs = [fused.inputs[0], fused.inputs[1], chosen.other]
       }
@@ -61,6 +63,7 @@ package enum FuseEpilogues: GraphPass {
   private static func takesResidual(_ node: Graph.Node) -> Bool {
     switch node.op {
     case is Conv2d: true
+    case let op as FusedConv2d: op.activation == nil && node.inputs.count > 3 && node.inputs[3] == nil
     case let op as InstanceAffine: op.activation == nil && node.inputs.count < 3
     default: false
     }

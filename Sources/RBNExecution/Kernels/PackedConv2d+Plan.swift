@@ -1,0 +1,233 @@
+import CRBNKernels
+import RBNTensor
+
+extension PackedConv2d {
+  package func plan(_ problem: Conv2dProblem) throws -> any PlannedConv2d {
+    try DirectConv2dPlan(self, problem)
+  }
+
+  /// One output pixel from the inputs of its window: `taps` rows of `inChannels` floats, one after the other.
+  ///
+  /// - Parameter panels: Which of ``windowPanels``; each writes its own output channels, whose range is returned.
+  func runWindow(
+    _ window: UnsafePointer<Float>, panel: Int, output: UnsafeMutablePointer<Float>
+  ) -> Range<Int> {
+    let p = parameters
+    var e = rbn_epilogue()
+    e.activation = Activation.identity.kernel
+    return withUnsafeTemporaryAllocation(of: UnsafePointer<Float>?.self, capacity: p.taps * Self.widestTile) {
+      rows in
+      let step: Int =
+        switch kind {
+        case .panels(let tile, _): tile.pixels
+        case .depthwise: RBN_DEPTHWISE_TILE
+        }
+      for tap in 0..<p.taps { rows[tap * step] = window + tap * p.inChannels }
+      let table = UnsafePointer(rows.baseAddress)
+      switch kind {
+      case .panels(let tile, let count):
+        let (group, index) = panel.quotientAndRemainder(dividingBy: count)
+        let channel = group * p.groupOutputs + index * tile.channels
+        let channels = min(tile.channels, p.groupOutputs - index * tile.channels)
+        e.bias = bias.map { UnsafePointer($0.start) + channel }
+        var task = rbn_conv_task(
+          rows: table, input: nil, input_stride: 0, channel_offset: group * p.groupInputs, taps: p.taps,
+          depth: p.groupInputs, pixels: 1, channels: channels,
+          weights: UnsafePointer(weights.start) + panel * p.taps * p.groupInputs * tile.channels,
+          output: output + channel, output_stride: p.outChannels, epilogue: e)
+        tile.function(&task)
+        return channel..<channel + channels
+      case .depthwise(let function, let stride):
+        e.bias = bias.map { UnsafePointer($0.start) }
+        var task = rbn_depthwise_task(
+          rows: table, taps: p.taps, multiplier: p.groupOutputs, pixels: 1, channels: p.outChannels,
+          weights: UnsafePointer(weights.start), weights_stride: stride, output: output,
+          output_stride: p.outChannels, epilogue: e)
+        function(&task)
+        return 0..<p.outChannels
+      }
+    }
+  }
+
+  /// The pieces of ``runWindow(_:panel:output:)``.
+  var windowPanels: Int {
+    switch kind {
+    case .panels(_, let count): parameters.groups * count
+    case .depthwise: 1
+    }
+  }
+
+  /// No tile has more pixels.
+  private static let widestTile = 16
+}
+
+/// The implicit GEMM of ``PackedConv2d`` cut into runs of pixels times runs of panels.
+private struct DirectConv2dPlan: PlannedConv2d {
+  private let conv: PackedConv2d
+  private let problem: Conv2dProblem
+  private let output: Conv2dParameters.Axes
+  private let split: WorkSplit
+  /// 1 when images need not be kept apart.
+  private let instances: Int
+  /// Output pixels of an instance.
+  private let pixels: Int
+  private let groups: Int
+  private let panels: Int
+  private let tilePixels: Int
+  private let panelWidth: Int
+  /// Bytes of a worker's table of row pointers.
+  private let tableBytes: Int
+  private let sums: PartialSums
+  let scratchByteCount: Int
+
+  /// Row pointers that one worker's table may hold.
+  private static let tableEntries = 8192
+  private static let sumsBlock = RBN_SUMS_BLOCK
+  private static let alignment = 64
+
+  private var runsPerInstance: Int { (pixels + split.pixels - 1) / split.pixels }
+  private var runsOfPanels: Int { (panels + split.panels - 1) / split.panels }
+
+  init(_ conv: PackedConv2d, _ problem: Conv2dProblem) throws {
+    let p = conv.parameters
+    self.conv = conv
+    self.problem = problem
+    output = try p.outputSize(height: problem.height, width: problem.width)
+    let imagePixels = output.height * output.width
+    instances = problem.isPerInstance ? problem.batch : 1
+    pixels = problem.isPerInstance ? imagePixels : problem.batch * imagePixels
+    let cycles: Double
+    let depth = Double(p.taps * p.groupInputs)
+    switch conv.kind {
+    case .panels(let tile, let count):
+      (tilePixels, panelWidth, panels, groups) = (tile.pixels, tile.channels, count, p.groups)
+      cycles = depth * Double(tile.channels / tile.vectorLength)
+    case .depthwise(_, let stride):
+      // All channels are one panel.
+      (tilePixels, panelWidth, panels, groups) = (RBN_DEPTHWISE_TILE, stride, 1, 1)
+      cycles = Double(p.taps * stride) / 8
+    }
+    let reuse = min(Double(p.taps), Double(p.stride.height * p.stride.width))
+    split = WorkSplit(
+      WorkSplit.Problem(
+        repeats: instances * groups, pixels: pixels, panels: panels,
+        quantum: problem.collectsSums ? Self.sumsBlock : tilePixels,
+        longestRun: p.isPointwise ? Int.max : Self.tableEntries / p.taps,
+        inputBytes: reuse * Double(groups == 1 ? p.inChannels : p.groupInputs) * 4,
+        panelBytes: depth * Double(panelWidth) * 4, cycles: cycles),
+      threads: problem.threads)
+    tableBytes =
+      p.isPointwise && !p.isDepthwise
+      ? 0 : (split.pixels * p.taps * 8 + Self.alignment - 1) / Self.alignment * Self.alignment
+    sums = PartialSums(rows: (pixels + Self.sumsBlock - 1) / Self.sumsBlock, channels: p.outChannels)
+    scratchByteCount =
+      problem.threads * tableBytes + (problem.collectsSums ? sums.byteCount(batch: instances) : 0)
+  }
+
+  func run(
+    input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, epilogue: Conv2dEpilogue,
+    scratch: UnsafeMutableRawPointer, pool: ThreadPool
+  ) {
+    guard problem.batch > 0 else { return }
+    let window = conv.window(input, problem, self.output)
+    let partialSums =
+      epilogue.sums == nil
+      ? nil : (scratch + problem.threads * tableBytes).assumingMemoryBound(to: Float.self)
+    pool.parallelFor(count: instances * groups * runsPerInstance * runsOfPanels) { index, worker in
+      piece(
+        index, window, output: output, epilogue, partialSums: partialSums, table: scratch + worker * tableBytes)
+    }
+    if let total = epilogue.sums, let partialSums {
+      sums.reduce(partialSums, batch: instances, into: total, table: conv.table)
+    }
+  }
+
+  /// One run of pixels of one instance, times one run of panels of one group.
+  private func piece(
+    _ index: Int, _ window: rbn_window, output: UnsafeMutablePointer<Float>, _ epilogue: Conv2dEpilogue,
+    partialSums: UnsafeMutablePointer<Float>?, table: UnsafeMutableRawPointer
+  ) {
+    // Panels change slowest within an instance: threads that work side by side share weights.
+    let (rest, pixelRun) = index.quotientAndRemainder(dividingBy: runsPerInstance)
+    let (rest2, panelRun) = rest.quotientAndRemainder(dividingBy: runsOfPanels)
+    let (instance, group) = rest2.quotientAndRemainder(dividingBy: groups)
+    let first = pixelRun * split.pixels
+    let count = min(split.pixels, pixels - first)
+    let p = conv.parameters
+    let outChannels = p.outChannels
+    let firstPixel = instance * pixels + first
+    var rows: UnsafePointer<UnsafePointer<Float>?>?
+    if tableBytes > 0 {
+      let table = table.assumingMemoryBound(to: UnsafePointer<Float>?.self)
+      withUnsafePointer(to: window) { rbn_gather_rows($0, firstPixel, count, tilePixels, table) }
+      rows = UnsafePointer(table)
+    }
+    let groupOutputs = groups == 1 ? outChannels : p.groupOutputs
+    for panel in panelRun * split.panels..<min((panelRun + 1) * split.panels, panels) {
+      let channel = group * groupOutputs + panel * panelWidth
+      let channels = min(panelWidth, groupOutputs - panel * panelWidth)
+      var e = epilogue.kernel(
+        bias: conv.bias, instance: instance, outChannels: outChannels, pixel: firstPixel, channel: channel)
+      if let partialSums {
+        let row = sums.row(instance, first / Self.sumsBlock, in: partialSums) + channel
+        for block in 0..<(count + Self.sumsBlock - 1) / Self.sumsBlock {
+          (row + block * outChannels).update(repeating: 0, count: channels)
+        }
+        e.sums = row
+        e.sums_stride = outChannels
+      }
+      let target = output + firstPixel * outChannels + channel
+      switch conv.kind {
+      case .panels(let tile, _):
+        let depth = p.groupInputs
+        var task = rbn_conv_task(
+          rows: rows, input: rows == nil ? window.input + firstPixel * p.inChannels : nil,
+          input_stride: p.inChannels, channel_offset: group * depth, taps: p.taps, depth: depth,
+          pixels: count, channels: channels,
+          weights: UnsafePointer(conv.weights.start) + (group * panels + panel) * p.taps * depth * panelWidth,
+          output: target, output_stride: outChannels, epilogue: e)
+        tile.function(&task)
+      case .depthwise(let function, let stride):
+        var task = rbn_depthwise_task(
+          rows: rows, taps: p.taps, multiplier: p.groupOutputs, pixels: count, channels: channels,
+          weights: UnsafePointer(conv.weights.start), weights_stride: stride, output: target,
+          output_stride: outChannels, epilogue: e)
+        function(&task)
+      }
+    }
+  }
+}
+
+extension PackedConv2d {
+  /// The geometry for the kernels.
+  func window(_ input: UnsafePointer<Float>, _ problem: Conv2dProblem, _ output: Conv2dParameters.Axes)
+    -> rbn_window
+  {
+    let p = parameters
+    return rbn_window(
+      input: input, padding: UnsafePointer(zeros.start), channels: p.inChannels, height: problem.height,
+      width: problem.width, output_height: output.height, output_width: output.width,
+      kernel_height: p.kernel.height, kernel_width: p.kernel.width, stride_y: p.stride.height,
+      stride_x: p.stride.width, padding_y: p.padding.height, padding_x: p.padding.width,
+      dilation_y: p.dilation.height, dilation_x: p.dilation.width)
+  }
+}
+
+extension Conv2dEpilogue {
+  /// What a kernel applies to a run of pixels and channels, sums left out.
+  ///
+  /// - Parameters:
+  ///   - pixel: The first output pixel, counted over all instances.
+  ///   - channel: The first output channel.
+  func kernel(bias: PackedFloats?, instance: Int, outChannels: Int, pixel: Int, channel: Int) -> rbn_epilogue {
+    var e = rbn_epilogue()
+    e.bias = bias.map { UnsafePointer($0.start) + channel }
+    if let affine {
+      e.scale = affine.scale + instance * outChannels + channel
+      e.shift = affine.shift + instance * outChannels + channel
+    }
+    e.residual = residual.map { $0 + pixel * outChannels + channel }
+    e.activation = activation.kernel
+    return e
+  }
+}
