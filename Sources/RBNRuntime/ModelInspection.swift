@@ -174,7 +174,8 @@ extension ModelInspection.Network {
       return overflow ? .max : total
     }
     representativeBatchNormCount = plan.steps.count { step in
-      (step.op as? InstanceAffine)?.hasMean ?? (step.op is RepresentativeBatchNorm)
+      let affine = step.op as? InstanceAffine ?? (step.op as? FusedConv2d)?.affine
+      return affine?.hasMean ?? (step.op is RepresentativeBatchNorm)
     }
   }
 

@@ -71,19 +71,21 @@ typedef struct rbn_conv_task {
   size_t pixels;
   size_t channels;       // output channels stored, at most the panel's width
   const float *weights;  // [taps * depth][panel width], zeros beyond `channels`
+  const float *prefetch; // weights of the same size that the next task reads, or null
   float *output;         // of pixel 0, channel 0 of the panel
   size_t output_stride;  // floats between pixels
   rbn_epilogue epilogue; // pointers are to the panel's first channel
 } rbn_conv_task;
 
-// A run of pixels of a depthwise convolution. Output channel c reads input channel c / multiplier.
+// A run of pixels of a depthwise convolution, where output channel c reads input channel c / multiplier; or of a
+// convolution in groups of `multiplier` input and as many output channels, of which whole groups fill a vector.
 typedef struct rbn_depthwise_task {
   const float *const *rows;  // as in rbn_conv_task
   size_t taps;
   size_t multiplier;
   size_t pixels;
   size_t channels;        // output channels
-  const float *weights;   // [taps][weights_stride]
+  const float *weights;   // [taps][weights_stride]; in groups [channels / vector][taps][multiplier][vector]
   size_t weights_stride;  // a multiple of the vector length
   float *output;
   size_t output_stride;
@@ -191,6 +193,7 @@ typedef struct rbn_binary_task {
 // peak computes RBN_PEAK_CHAINS multiply-adds of a vector each in every iteration; its result is there to be used.
 #define RBN_DECLARE_KERNELS(suffix)                                                                               \
   void rbn_depthwise_##suffix(const rbn_depthwise_task *);                                                        \
+  void rbn_grouped_##suffix(const rbn_depthwise_task *);                                                          \
   void rbn_winograd_input_##suffix(const rbn_winograd_input_task *);                                              \
   void rbn_winograd_output_##suffix(const rbn_winograd_output_task *);                                            \
   void rbn_max_pool_##suffix(const rbn_pool_task *);                                                              \
@@ -216,6 +219,7 @@ void rbn_conv_8x4_portable(const rbn_conv_task *);
 #if defined(__x86_64__)
 RBN_DECLARE_KERNELS(avx2)
 void rbn_conv_6x16_avx2(const rbn_conv_task *);
+void rbn_conv_4x24_avx2(const rbn_conv_task *);
 void rbn_conv_8x8_avx2(const rbn_conv_task *);
 
 RBN_DECLARE_KERNELS(avx512)
@@ -228,7 +232,7 @@ void rbn_conv_8x16_avx512(const rbn_conv_task *);
 // Independent chains of multiply-adds in the peak kernels.
 enum { RBN_PEAK_CHAINS = 12 };
 
-// Pixels in a tile of the depthwise kernels.
+// Pixels in a tile of the depthwise and grouped kernels.
 enum { RBN_DEPTHWISE_TILE = 6 };
 
 // Whether this processor and its operating system run the kernels of a suffix.

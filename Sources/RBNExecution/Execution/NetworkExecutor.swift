@@ -220,10 +220,15 @@ package final class NetworkExecutor: Sendable {
 
   private func write(_ tensor: Tensor, _ operand: Operand, _ arena: UnsafeMutableRawPointer) throws {
     let context = RunContext(arena: arena, scratch: arena, pool: pool)
-    let source = Operand(location: .constant(tensor), shape: tensor.shape, format: .contiguous)
-    StridedIteration.copy(
-      shape: tensor.shape, from: context.pointer(source), source.strides, to: context.pointer(operand),
-      operand.strides)
+    let source = context.pointer(Operand(location: .constant(tensor), shape: tensor.shape, format: .contiguous))
+    let target = context.pointer(operand)
+    guard operand.format == .channelsLast, !MemoryFormat.coincide(operand.shape) else {
+      target.update(from: source, count: operand.count)
+      return
+    }
+    let x = operand.image
+    Layout(table: kernels, pool: pool).channelsLast(
+      source, target, batch: x.batch, channels: x.channels, pixels: x.height * x.width)
   }
 
   private func read(_ operand: Operand, _ arena: TensorStorage) throws -> Tensor {
@@ -231,12 +236,16 @@ package final class NetworkExecutor: Sendable {
     guard let base = arena.bytes.baseAddress else {
       throw RBNError(.outOfMemory, .system, "the arena has no memory")
     }
-    let context = RunContext(arena: base, scratch: base, pool: pool)
+    let source = RunContext(arena: base, scratch: base, pool: pool).pointer(operand)
     return try Tensor(shape: operand.shape) { bytes in
       guard let out = bytes.bindMemory(to: Float.self).baseAddress else { return }
-      StridedIteration.copy(
-        shape: operand.shape, from: context.pointer(operand), operand.strides, to: out,
-        operand.shape.contiguousStrides)
+      guard operand.format == .channelsLast, !MemoryFormat.coincide(operand.shape) else {
+        out.update(from: source, count: operand.count)
+        return
+      }
+      let x = operand.image
+      Layout(table: kernels, pool: pool).channelsFirst(
+        source, out, batch: x.batch, channels: x.channels, pixels: x.height * x.width)
     }
   }
 }

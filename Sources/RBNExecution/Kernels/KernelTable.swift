@@ -56,10 +56,11 @@ package struct KernelTable: Sendable {
 
   /// The best instruction set that was allowed.
   package private(set) var instructionSet = InstructionSet.portable
-  /// Lanes of a vector of the depthwise kernel; its weights are padded to a multiple.
+  /// Lanes of a vector of the depthwise and grouped kernels; depthwise weights are padded to a multiple.
   package private(set) var depthwiseLanes = 4
   package private(set) var convTiles: [ConvTile]
   package private(set) var depthwise = portable(rbn_depthwise_portable as DepthwiseFunction)
+  package private(set) var grouped = portable(rbn_grouped_portable as DepthwiseFunction)
   package private(set) var maxPool = portable(rbn_max_pool_portable as MaxPoolFunction)
   package private(set) var meanPool = portable(rbn_mean_pool_portable as MeanPoolFunction)
   package private(set) var channelSums = portable(rbn_channel_sums_portable as ChannelSumsFunction)
@@ -111,8 +112,11 @@ package struct KernelTable: Sendable {
         ConvTile(
           pixels: pixels, channels: channels, function: function, instructionSet: .avx2, vectorLength: 8)
       }
-      convTiles = [tile(6, 16, rbn_conv_6x16_avx2), tile(8, 8, rbn_conv_8x8_avx2)]
+      convTiles = [
+        tile(6, 16, rbn_conv_6x16_avx2), tile(4, 24, rbn_conv_4x24_avx2), tile(8, 8, rbn_conv_8x8_avx2),
+      ]
       depthwise = Entry(function: rbn_depthwise_avx2, instructionSet: .avx2)
+      grouped = Entry(function: rbn_grouped_avx2, instructionSet: .avx2)
       maxPool = Entry(function: rbn_max_pool_avx2, instructionSet: .avx2)
       meanPool = Entry(function: rbn_mean_pool_avx2, instructionSet: .avx2)
       channelSums = Entry(function: rbn_channel_sums_avx2, instructionSet: .avx2)
@@ -139,6 +143,7 @@ package struct KernelTable: Sendable {
         tile(8, 32, rbn_conv_8x32_avx512), tile(8, 16, rbn_conv_8x16_avx512),
       ]
       depthwise = Entry(function: rbn_depthwise_avx512, instructionSet: .avx512)
+      grouped = Entry(function: rbn_grouped_avx512, instructionSet: .avx512)
       maxPool = Entry(function: rbn_max_pool_avx512, instructionSet: .avx512)
       meanPool = Entry(function: rbn_mean_pool_avx512, instructionSet: .avx512)
       channelSums = Entry(function: rbn_channel_sums_avx512, instructionSet: .avx512)
@@ -169,7 +174,7 @@ extension KernelTable: CustomStringConvertible {
   package var description: String {
     let tiles = convTiles.map { ("conv2d \($0.pixels)x\($0.channels)", $0.instructionSet) }
     let rest = [
-      ("depthwise", depthwise.instructionSet), ("max_pool", maxPool.instructionSet),
+      ("depthwise", depthwise.instructionSet), ("grouped", grouped.instructionSet), ("max_pool", maxPool.instructionSet),
       ("mean_pool", meanPool.instructionSet), ("channel_sums", channelSums.instructionSet),
       ("calibrate", calibrate.instructionSet), ("instance_affine", affine.instructionSet),
       ("window_means", windowMeans.instructionSet), ("winograd_input", winogradInput.instructionSet),

@@ -20,7 +20,7 @@ extension PackedConv2d {
       let step: Int =
         switch kind {
         case .panels(let tile, _): tile.pixels
-        case .depthwise: RBN_DEPTHWISE_TILE
+        case .depthwise, .grouped: RBN_DEPTHWISE_TILE
         }
       for tap in 0..<p.taps { rows[tap * step] = window + tap * p.inChannels }
       let table = UnsafePointer(rows.baseAddress)
@@ -34,14 +34,14 @@ extension PackedConv2d {
           rows: table, input: nil, input_stride: 0, channel_offset: group * p.groupInputs, taps: p.taps,
           depth: p.groupInputs, pixels: 1, channels: channels,
           weights: UnsafePointer(weights.start) + panel * p.taps * p.groupInputs * tile.channels,
-          output: output + channel, output_stride: p.outChannels, epilogue: e)
+          prefetch: nil, output: output + channel, output_stride: p.outChannels, epilogue: e)
         tile.function(&task)
         return channel..<channel + channels
-      case .depthwise(let function, let stride):
+      case .depthwise(let function, _), .grouped(let function):
         e.bias = bias.map { UnsafePointer($0.start) }
         var task = rbn_depthwise_task(
           rows: table, taps: p.taps, multiplier: p.groupOutputs, pixels: 1, channels: p.outChannels,
-          weights: UnsafePointer(weights.start), weights_stride: stride, output: output,
+          weights: UnsafePointer(weights.start), weights_stride: weightsStride, output: output,
           output_stride: p.outChannels, epilogue: e)
         function(&task)
         return 0..<p.outChannels
@@ -49,11 +49,28 @@ extension PackedConv2d {
     }
   }
 
+  /// Whether the pixels of a window's row are read as one tap: worth a copy of the input when a pixel has few channels.
+  fileprivate var mergesRows: Bool {
+    guard case .panels = kind else { return false }
+    let p = parameters
+    return p.groups == 1 && p.inChannels <= 8 && p.kernel.width > 1 && p.dilation.width == 1
+  }
+
+  /// Whether the kernel finds the input of a pointwise convolution without a table of rows.
+  fileprivate var readsRowsInPlace: Bool {
+    if case .panels = kind { true } else { false }
+  }
+
+  /// Floats between the taps of depthwise weights.
+  fileprivate var weightsStride: Int {
+    if case .depthwise(_, let stride) = kind { stride } else { 0 }
+  }
+
   /// The pieces of ``runWindow(_:panel:output:)``.
   var windowPanels: Int {
     switch kind {
     case .panels(_, let count): parameters.groups * count
-    case .depthwise: 1
+    case .depthwise, .grouped: 1
     }
   }
 
@@ -78,6 +95,8 @@ private struct DirectConv2dPlan: PlannedConv2d {
   /// Bytes of a worker's table of row pointers.
   private let tableBytes: Int
   private let sums: PartialSums
+  /// The padded copy of the input, where rows of the window are read as one tap.
+  private let padded: PaddedInput?
   let scratchByteCount: Int
 
   /// Row pointers that one worker's table may hold.
@@ -106,22 +125,28 @@ private struct DirectConv2dPlan: PlannedConv2d {
       // All channels are one panel.
       (tilePixels, panelWidth, panels, groups) = (RBN_DEPTHWISE_TILE, stride, 1, 1)
       cycles = Double(p.taps * stride) / 8
+    case .grouped:
+      (tilePixels, panelWidth, panels, groups) = (RBN_DEPTHWISE_TILE, p.outChannels, 1, 1)
+      cycles = depth * Double(p.outChannels) / 8
     }
+    padded = conv.mergesRows ? PaddedInput(p, problem, output) : nil
+    let rowsPerPixel = padded == nil ? p.taps : p.kernel.height
     let reuse = min(Double(p.taps), Double(p.stride.height * p.stride.width))
     split = WorkSplit(
       WorkSplit.Problem(
         repeats: instances * groups, pixels: pixels, panels: panels,
         quantum: problem.collectsSums ? Self.sumsBlock : tilePixels,
-        longestRun: p.isPointwise ? Int.max : Self.tableEntries / p.taps,
+        longestRun: p.isPointwise && conv.readsRowsInPlace ? Int.max : Self.tableEntries / rowsPerPixel,
         inputBytes: reuse * Double(groups == 1 ? p.inChannels : p.groupInputs) * 4,
         panelBytes: depth * Double(panelWidth) * 4, cycles: cycles),
       threads: problem.threads)
     tableBytes =
-      p.isPointwise && !p.isDepthwise
-      ? 0 : (split.pixels * p.taps * 8 + Self.alignment - 1) / Self.alignment * Self.alignment
+      p.isPointwise && conv.readsRowsInPlace
+      ? 0 : (split.pixels * rowsPerPixel * 8 + Self.alignment - 1) / Self.alignment * Self.alignment
     sums = PartialSums(rows: (pixels + Self.sumsBlock - 1) / Self.sumsBlock, channels: p.outChannels)
     scratchByteCount =
-      problem.threads * tableBytes + (problem.collectsSums ? sums.byteCount(batch: instances) : 0)
+      (padded?.byteCount ?? 0) + problem.threads * tableBytes
+      + (problem.collectsSums ? sums.byteCount(batch: instances) : 0)
   }
 
   func run(
@@ -129,13 +154,22 @@ private struct DirectConv2dPlan: PlannedConv2d {
     scratch: UnsafeMutableRawPointer, pool: ThreadPool
   ) {
     guard problem.batch > 0 else { return }
-    let window = conv.window(input, problem, self.output)
+    var window = conv.window(input, problem, self.output)
+    var scratch = scratch
+    if let padded {
+      padded.fill(scratch.assumingMemoryBound(to: Float.self), from: input, pool)
+      padded.use(UnsafePointer(scratch.assumingMemoryBound(to: Float.self)), in: &window)
+      scratch += padded.byteCount
+    }
+    let geometry = window
+    let tables = scratch
     let partialSums =
       epilogue.sums == nil
       ? nil : (scratch + problem.threads * tableBytes).assumingMemoryBound(to: Float.self)
     pool.parallelFor(count: instances * groups * runsPerInstance * runsOfPanels) { index, worker in
       piece(
-        index, window, output: output, epilogue, partialSums: partialSums, table: scratch + worker * tableBytes)
+        index, geometry, output: output, epilogue, partialSums: partialSums,
+        table: tables + worker * tableBytes)
     }
     if let total = epilogue.sums, let partialSums {
       sums.reduce(partialSums, batch: instances, into: total, table: conv.table)
@@ -163,7 +197,8 @@ private struct DirectConv2dPlan: PlannedConv2d {
       rows = UnsafePointer(table)
     }
     let groupOutputs = groups == 1 ? outChannels : p.groupOutputs
-    for panel in panelRun * split.panels..<min((panelRun + 1) * split.panels, panels) {
+    let panelRange = panelRun * split.panels..<min((panelRun + 1) * split.panels, panels)
+    for panel in panelRange {
       let channel = group * groupOutputs + panel * panelWidth
       let channels = min(panelWidth, groupOutputs - panel * panelWidth)
       var e = epilogue.kernel(
@@ -180,17 +215,20 @@ private struct DirectConv2dPlan: PlannedConv2d {
       switch conv.kind {
       case .panels(let tile, _):
         let depth = p.groupInputs
+        let panelSize = p.taps * depth * panelWidth
+        // In a padded copy a row of the window is one tap of all its pixels' channels.
+        let taps = padded == nil ? p.taps : p.kernel.height
+        let weights = UnsafePointer(conv.weights.start) + (group * panels + panel) * panelSize
         var task = rbn_conv_task(
           rows: rows, input: rows == nil ? window.input + firstPixel * p.inChannels : nil,
-          input_stride: p.inChannels, channel_offset: group * depth, taps: p.taps, depth: depth,
-          pixels: count, channels: channels,
-          weights: UnsafePointer(conv.weights.start) + (group * panels + panel) * p.taps * depth * panelWidth,
-          output: target, output_stride: outChannels, epilogue: e)
+          input_stride: p.inChannels, channel_offset: group * depth, taps: taps,
+          depth: p.taps / taps * depth, pixels: count, channels: channels, weights: weights,
+          prefetch: panel + 1 < panelRange.upperBound ? weights + panelSize : nil, output: target, output_stride: outChannels, epilogue: e)
         tile.function(&task)
-      case .depthwise(let function, let stride):
+      case .depthwise(let function, _), .grouped(let function):
         var task = rbn_depthwise_task(
           rows: rows, taps: p.taps, multiplier: p.groupOutputs, pixels: count, channels: channels,
-          weights: UnsafePointer(conv.weights.start), weights_stride: stride, output: target,
+          weights: UnsafePointer(conv.weights.start), weights_stride: conv.weightsStride, output: target,
           output_stride: outChannels, epilogue: e)
         function(&task)
       }
@@ -229,5 +267,55 @@ extension Conv2dEpilogue {
     e.residual = residual.map { $0 + pixel * outChannels + channel }
     e.activation = activation.kernel
     return e
+  }
+}
+
+/// A copy of a convolution's input with its padding, so that the pixels of a window's row lie side by side.
+private struct PaddedInput {
+  let batch, height, width, rowStride: Int
+  let paddedHeight: Int
+  let top, left: Int
+
+  var byteCount: Int { (batch * paddedHeight * rowStride * MemoryLayout<Float>.size + 63) / 64 * 64 }
+
+  init(_ p: Conv2dParameters, _ problem: Conv2dProblem, _ output: Conv2dParameters.Axes) {
+    batch = problem.batch
+    height = problem.height
+    width = problem.width * p.inChannels
+    top = p.padding.height
+    left = p.padding.width * p.inChannels
+    // What the windows cover, and at least the image.
+    let rows = (output.height - 1) * p.stride.height + (p.kernel.height - 1) * p.dilation.height + 1
+    let columns = (output.width - 1) * p.stride.width + p.kernel.width
+    paddedHeight = max(rows, height + top)
+    rowStride = max(columns, problem.width + p.padding.width) * p.inChannels
+  }
+
+  func fill(_ target: UnsafeMutablePointer<Float>, from input: UnsafePointer<Float>, _ pool: ThreadPool) {
+    let run = 16
+    let runs = (paddedHeight + run - 1) / run
+    pool.parallelFor(count: batch * runs) { index, _ in
+      let (image, part) = index.quotientAndRemainder(dividingBy: runs)
+      for y in part * run..<min((part + 1) * run, paddedHeight) {
+        let row = target + (image * paddedHeight + y) * rowStride
+        guard (top..<top + height).contains(y) else {
+          row.update(repeating: 0, count: rowStride)
+          continue
+        }
+        row.update(repeating: 0, count: left)
+        (row + left).update(from: input + (image * height + y - top) * width, count: width)
+        (row + left + width).update(repeating: 0, count: rowStride - left - width)
+      }
+    }
+  }
+
+  /// Makes a window read the copy: its rows are taps, and nothing lies outside.
+  func use(_ copy: UnsafePointer<Float>, in window: inout rbn_window) {
+    window.input = copy
+    window.height = paddedHeight
+    window.width = rowStride / window.channels
+    window.kernel_width = 1
+    window.padding_y = 0
+    window.padding_x = 0
   }
 }

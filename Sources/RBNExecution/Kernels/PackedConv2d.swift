@@ -19,6 +19,8 @@ package final class PackedConv2d: Conv2dAlgorithm {
     case panels(tile: KernelTable.ConvTile, count: Int)
     /// [taps][stride].
     case depthwise(KernelTable.DepthwiseFunction, stride: Int)
+    /// [channels / lanes][taps][inputs of a group][lanes].
+    case grouped(KernelTable.DepthwiseFunction)
   }
 
   /// Packs weights.
@@ -52,6 +54,12 @@ package final class PackedConv2d: Conv2dAlgorithm {
       source.withUnsafeBytes {
         Self.packDepthwise($0.bindMemory(to: Float.self), p, into: weights.start, stride: stride)
       }
+    } else if Self.fillsVectors(p, lanes: table.depthwiseLanes) {
+      kind = .grouped(table.grouped.function)
+      weights = try PackedFloats(zeros: p.outChannels, p.taps, p.groupInputs)
+      source.withUnsafeBytes {
+        Self.packGroups($0.bindMemory(to: Float.self), p, into: weights.start, lanes: table.depthwiseLanes)
+      }
     } else {
       let tile = table.convTile(channels: p.groupOutputs)
       let count = (p.groupOutputs + tile.channels - 1) / tile.channels
@@ -83,6 +91,25 @@ package final class PackedConv2d: Conv2dAlgorithm {
     }
   }
 
+  /// Whether the grouped kernel takes it: groups as deep as they are wide, and whole vectors of whole groups.
+  private static func fillsVectors(_ p: Conv2dParameters, lanes: Int) -> Bool {
+    p.groups > 1 && [4, 8, 16].contains(p.groupOutputs) && p.groupInputs == p.groupOutputs
+      && lanes % p.groupOutputs == 0 && p.outChannels % lanes == 0
+  }
+
+  private static func packGroups(
+    _ source: UnsafeBufferPointer<Float>, _ p: Conv2dParameters, into out: UnsafeMutablePointer<Float>,
+    lanes: Int
+  ) {
+    let (taps, depth) = (p.taps, p.groupInputs)
+    for channel in 0..<p.outChannels {
+      let vector = out + channel / lanes * taps * depth * lanes + channel % lanes
+      for k in 0..<depth {
+        for tap in 0..<taps { vector[(tap * depth + k) * lanes] = source[(channel * depth + k) * taps + tap] }
+      }
+    }
+  }
+
   private static func packDepthwise(
     _ source: UnsafeBufferPointer<Float>, _ p: Conv2dParameters, into out: UnsafeMutablePointer<Float>,
     stride: Int
@@ -97,6 +124,7 @@ package final class PackedConv2d: Conv2dAlgorithm {
     switch kind {
     case .panels(let tile, _): "conv2d \(tile.instructionSet) \(tile.pixels)×\(tile.channels)"
     case .depthwise: "depthwise conv2d \(table.depthwise.instructionSet)"
+    case .grouped: "grouped conv2d \(table.grouped.instructionSet)"
     }
   }
 }

@@ -174,12 +174,16 @@ struct WinogradConv2dPlan: PlannedConv2d {
     let width = conv.tile.channels
     var task = rbn_conv_task(
       rows: nil, input: nil, input_stride: depth, channel_offset: 0, taps: 1, depth: depth, pixels: count,
-      channels: width, weights: nil, output: nil, output_stride: width, epilogue: rbn_epilogue())
+      channels: width, weights: nil, prefetch: nil, output: nil, output_stride: width, epilogue: rbn_epilogue())
     task.epilogue.activation = Activation.identity.kernel
     for element in 0..<conv.elements {
       task.input = input + element * elementStride
       for (number, panel) in panels.enumerated() {
-        task.weights = UnsafePointer(conv.weights.start) + (panel * conv.elements + element) * depth * width
+        let weights =
+          UnsafePointer(conv.weights.start) + (panel * conv.elements + element) * depth * width
+        task.weights = weights
+        // The next element of a panel lies behind this one.
+        task.prefetch = element + 1 < conv.elements ? weights + depth * width : nil
         task.output = products + (number * conv.elements + element) * productStride
         conv.tile.function(&task)
       }

@@ -35,9 +35,10 @@ extension Conv2d: ReferenceOperator {
 }
 
 extension FusedConv2d: ReferenceOperator {
-  /// activation(conv(x) + residual).
+  /// activation(affine(conv(x)) + residual).
   package func evaluate(_ inputs: [ReferenceTensor?]) throws -> [ReferenceTensor] {
     var result = try conv.evaluate(Array(inputs.prefix(3)))[0]
+    if let affine { result = try affine.evaluate([result, inputs.count > 4 ? inputs[4] : nil])[0] }
     if inputs.count > 3, let residual = inputs[3] {
       result.values = zip(result.values, residual.values).map { $0 + $1 }
     }

@@ -77,7 +77,9 @@ import Testing
   @Test func recognisesRBNHoweverItIsWritten() throws {
     for network in try TestNetwork.all().prefix(2) {
       let executor = try NetworkExecutor(graph: network.graph)
-      let affine = executor.graph.nodes.compactMap { $0.op as? InstanceAffine }
+      let affine = executor.graph.nodes.compactMap {
+        $0.op as? InstanceAffine ?? ($0.op as? FusedConv2d)?.affine
+      }
       #expect(affine.count == 5, "\(network.testDescription)")
       #expect(affine.allSatisfy { $0.hasMean && $0.hasSigmoid })
       #expect(!executor.graph.nodes.contains { $0.op is Reduction || $0.op is BatchNorm })

@@ -55,26 +55,40 @@ struct Conv2dCase: CustomTestStringConvertible {
   }
 
   func packed(_ data: Data, _ table: KernelTable) throws -> PackedConv2d {
-    try PackedConv2d(
-      weight: Tensor(
+    let (weight, bias) = try tensors(data)
+    return try PackedConv2d(weight: weight, bias: bias, parameters: p, table: table)
+  }
+
+  func winograd(_ data: Data, outputs: Int, _ table: KernelTable) throws -> WinogradConv2d {
+    let (weight, bias) = try tensors(data)
+    return try WinogradConv2d(
+      outputs: outputs, weight: weight, bias: bias, parameters: p, table: table, pool: .shared)
+  }
+
+  private func tensors(_ data: Data) throws -> (weight: Tensor, bias: Tensor?) {
+    (
+      try Tensor(
         shape: [p.outChannels, p.groupInputs, p.kernel.height, p.kernel.width], scalars: data.weight),
-      bias: data.bias.map { try Tensor(shape: [p.outChannels], scalars: $0) }, parameters: p, table: table)
+      try data.bias.map { try Tensor(shape: [p.outChannels], scalars: $0) }
+    )
   }
 
   /// Runs the kernel between guards.
   func run(
-    _ conv: PackedConv2d, _ data: Data, threads: Int, activation: Activation = .identity,
+    _ conv: any Conv2dAlgorithm, _ data: Data, threads: Int, activation: Activation = .identity,
     residual: Bool = false, affine: Bool = false, sums: UnsafeMutablePointer<Double>? = nil
   ) throws -> [Float] {
     let (x, out) = (try GuardedFloats(data.x), try GuardedFloats(data.outputCount))
     let (r, a, d) = (
       try GuardedFloats(data.residual), try GuardedFloats(data.scale), try GuardedFloats(data.shift)
     )
-    let bytes = try conv.scratchByteCount(
-      batch: batch, height: height, width: width, threads: threads, collectsSums: sums != nil)
-    try withScratch(bytes) { scratch in
-      try conv.run(
-        input: x.start, batch: batch, height: height, width: width, output: out.start,
+    let plan = try conv.plan(
+      Conv2dProblem(
+        batch: batch, height: height, width: width, threads: threads, hasAffine: affine,
+        collectsSums: sums != nil))
+    try withScratch(plan.scratchByteCount) { scratch in
+      plan.run(
+        input: x.start, output: out.start,
         epilogue: Conv2dEpilogue(
           activation: activation, residual: residual ? UnsafePointer(r.start) : nil,
           affine: affine ? .init(scale: a.start, shift: d.start) : nil, sums: sums),

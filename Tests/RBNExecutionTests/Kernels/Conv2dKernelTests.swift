@@ -57,27 +57,7 @@ import Testing
   func collectsSums(_ c: Conv2dCase) throws {
     let data = try c.data()
     for set in InstructionSet.available {
-      let conv = try c.packed(data, .table(for: set))
-      let plain = try c.run(conv, data, threads: 1)
-      var first: [Double] = []
-      for threads in [1, 3] {
-        var sums = [Double](repeating: .nan, count: c.batch * c.p.outChannels)
-        let out = try sums.withUnsafeMutableBufferPointer {
-          try c.run(conv, data, threads: threads, sums: $0.baseAddress)
-        }
-        #expect(out.map(\.bitPattern) == plain.map(\.bitPattern), "\(set)")
-        if first.isEmpty { first = sums }
-        #expect(sums.map(\.bitPattern) == first.map(\.bitPattern), "\(set), \(threads) threads")
-      }
-      var (expected, bound) = (first.map { _ in 0.0 }, first.map { _ in 0.0 })
-      let image = plain.count / c.batch
-      for i in plain.indices {
-        let n = i / image * c.p.outChannels + i % c.p.outChannels
-        expected[n] += Double(plain[i])
-        // At most 8 outputs are added in single precision.
-        bound[n] += 4 * epsilon * abs(Double(plain[i])) + 1e-37
-      }
-      for n in first.indices { #expect(abs(first[n] - expected[n]) <= bound[n], "\(set), sum \(n)") }
+      try expectSums(c, data, try c.packed(data, .table(for: set)), "\(set)")
     }
   }
 
@@ -117,7 +97,7 @@ import Testing
     let p = Conv2dParameters(inChannels: 4, outChannels: 6, kernel: .init(3), groups: 2)
     let weight = try Tensor.zeros([6, 2, 3, 3])
     let conv = try PackedConv2d(weight: weight, bias: nil, parameters: p, table: .best)
-    #expect(throws: RBNError.self) { try conv.scratchByteCount(batch: 1, height: 2, width: 9, threads: 1) }
+    #expect(throws: RBNError.self) { try conv.plan(Conv2dProblem(batch: 1, height: 2, width: 9, threads: 1)) }
     #expect(throws: RBNError.self) {
       try PackedConv2d(weight: Tensor.zeros([6, 4, 3, 3]), bias: nil, parameters: p, table: .best)
     }
@@ -128,4 +108,29 @@ import Testing
     odd.groups = 3
     #expect(throws: RBNError.self) { try odd.validate() }
   }
+}
+
+/// Checks that sums are those of what is stored, epilogue included, and the same for all numbers of threads.
+func expectSums(_ c: Conv2dCase, _ data: Conv2dCase.Data, _ conv: any Conv2dAlgorithm, _ label: String) throws {
+  func run(threads: Int, sums: UnsafeMutablePointer<Double>?) throws -> [Float] {
+    try c.run(conv, data, threads: threads, activation: .relu, residual: true, affine: true, sums: sums)
+  }
+  let plain = try run(threads: 1, sums: nil)
+  var first: [Double] = []
+  for threads in [1, 3] {
+    var sums = [Double](repeating: .nan, count: c.batch * c.p.outChannels)
+    let out = try sums.withUnsafeMutableBufferPointer { try run(threads: threads, sums: $0.baseAddress) }
+    #expect(out.map(\.bitPattern) == plain.map(\.bitPattern), "\(label)")
+    if first.isEmpty { first = sums }
+    #expect(sums.map(\.bitPattern) == first.map(\.bitPattern), "\(label), \(threads) threads")
+  }
+  var (expected, bound) = (first.map { _ in 0.0 }, first.map { _ in 0.0 })
+  let image = plain.count / c.batch
+  for i in plain.indices {
+    let n = i / image * c.p.outChannels + i % c.p.outChannels
+    expected[n] += Double(plain[i])
+    // A row of sums is made of at most 64 outputs in single precision, 16 additions deep after those of a tile.
+    bound[n] += 16 * epsilon * abs(Double(plain[i])) + 1e-37
+  }
+  for n in first.indices { #expect(abs(first[n] - expected[n]) <= bound[n], "\(label), sum \(n)") }
 }

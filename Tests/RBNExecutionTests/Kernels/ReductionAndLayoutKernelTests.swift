@@ -31,22 +31,6 @@ import Testing
       }
     }
   }
-
-  @Test func meansAreRoundedOnce() throws {
-    var numbers = Numbers(seed: 5)
-    let x = numbers.floats(2 * 49 * 33)
-    for set in InstructionSet.available {
-      let out = try GuardedFloats(66)
-      let reduction = ChannelSums(table: .table(for: set), pool: ThreadPool(threads: 2))
-      try withScratch(ChannelSums.meansScratchByteCount(batch: 2, pixels: 49, channels: 33)) {
-        reduction.means(input: x, batch: 2, pixels: 49, channels: 33, output: out.start, scratch: $0)
-      }
-      let expected = (0..<66).map { i in
-        (0..<49).reduce(0.0) { $0 + Double(x[(i / 33 * 49 + $1) * 33 + i % 33]) } / 49
-      }
-      #expect(out.values == expected.map { Float($0) }, "\(set)")
-    }
-  }
 }
 
 @Suite struct LayoutKernelTests {
@@ -99,15 +83,19 @@ import Testing
         bias: Tensor(shape: [outputs], scalars: bias),
         table: .table(for: set))
       let out = try GuardedFloats(batch * outputs)
-      try withScratch(try linear.scratchByteCount(batch: batch, threads: 2)) {
-        try linear.run(
-          input: input.start, batch: batch, output: out.start, scratch: $0, pool: ThreadPool(threads: 2))
+      let (all, single) = (
+        try linear.plan(batch: batch, threads: 2), try linear.plan(batch: 1, threads: 1)
+      )
+      try withScratch(max(all.scratchByteCount, single.scratchByteCount)) {
+        all.run(
+          input: input.start, output: out.start, epilogue: Conv2dEpilogue(), scratch: $0,
+          pool: ThreadPool(threads: 2))
         #expect(out.isGuardIntact)
         expectClose(out.values, expected, within: bounds, "\(set)")
         for n in [0, batch - 1] {
           let one = try GuardedFloats(outputs)
-          try linear.run(
-            input: input.start + n * inputs, batch: 1, output: one.start, scratch: $0,
+          single.run(
+            input: input.start + n * inputs, output: one.start, epilogue: Conv2dEpilogue(), scratch: $0,
             pool: ThreadPool(threads: 1))
           let same = out.values[n * outputs..<(n + 1) * outputs].map(\.bitPattern)
           #expect(one.values.map(\.bitPattern) == same, "\(set), row \(n)")

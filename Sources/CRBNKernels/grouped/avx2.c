@@ -1,0 +1,8 @@
+#if defined(__x86_64__)
+
+#include "../vector/avx2.h"
+#include "body.h"
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,2 @@
+#include "../vector/portable.h"
+#include "body.h"
