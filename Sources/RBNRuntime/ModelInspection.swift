@@ -35,8 +35,10 @@ public struct ModelInspection: Codable, Hashable, Sendable {
     public var module: String
     /// The ATen overload, or `fused.…` for what only passes make.
     public var op: String
-    /// What else happens in it: the residual and the activation.
+    /// What else happens in it: the per-instance affine map of an RBN, the residual, the activation.
     public var fused: [String]
+    /// The kernel that was chosen, and for an RBN where its mean comes from.
+    public var kernel: String
     /// For ``Network/exampleShapes``.
     public var outputShape: [Int]
     /// Whether the output is the input's memory, and nothing runs.
@@ -165,7 +167,7 @@ extension ModelInspection.Network {
     steps = plan.steps.map { step in
       ModelInspection.Step(
         module: step.module.description, op: step.op.name, fused: Self.fused(step),
-        outputShape: step.output.shape.dimensions, isAlias: step.isAlias)
+        kernel: step.compiled.kernel, outputShape: step.output.shape.dimensions, isAlias: step.isAlias)
     }
     arenaByteCount = plan.arenaByteCount
     instructionSet = (execution.instructionSet ?? .best).rawValue
@@ -199,6 +201,7 @@ extension ModelInspection.Network {
       default: (nil, .max)
       }
     var parts: [String] = []
+    if let affine = (step.op as? FusedConv2d)?.affine { parts.append(affine.hasMean ? "rbn" : "affine") }
     if residualIndex < step.inputs.count, step.inputs[residualIndex] != nil { parts.append("residual") }
     if let activation { parts.append(Unary(activation).name) }
     return parts

@@ -13,6 +13,11 @@ public struct ModelOptions: Sendable {
   public var instructionSet: String?
   /// Optimisation passes to leave out, of ``passNames``.
   public var disabledPasses: Set<String> = []
+  /// Whether 3 × 3 convolutions may use Winograd's algorithm: faster, and rounding a few times more than a direct sum.
+  public var usesWinograd = true
+  /// Where an RBN behind a convolution gets its mean: `before`, from the sums of the convolution's input, `after`, from its
+  /// output; nil for the cheaper way, layer by layer. Where a stride allows only `after`, that is used.
+  public var rbnMean: String?
   /// The most memory that the activations of one call may take, in bytes.
   public var memoryLimit = 16 << 30
 
@@ -47,6 +52,15 @@ public struct ModelOptions: Sendable {
       }
       options.instructionSet = known
     }
+    if let rbnMean {
+      guard let source = MeanSource(rawValue: rbnMean) else {
+        throw RBNError(
+          .invalidOption, .usage, "an RBN's mean can't come from '\(rbnMean)'",
+          advice: "it comes \(MeanSource.allCases.map(\.rawValue).joined(separator: " or ")) the convolution")
+      }
+      options.meanSource = source
+    }
+    options.usesWinograd = usesWinograd
     options.threads = threads
     options.disabledPasses = disabledPasses
     options.memoryLimit = memoryLimit

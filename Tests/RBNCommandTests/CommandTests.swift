@@ -175,7 +175,8 @@ import Testing
     let result = try Command.run(["inspect", Self.digits, "--tensors", "--layers", "--plan"])
     #expect(result.status == 0)
     for text in [
-      "layer3.2.bn2.center_weight", "aten.conv2d.default", "fused.instance_affine + residual", "RBN layers",
+      "layer3.2.bn2.center_weight", "aten.conv2d.default", "fused.conv2d + rbn + residual", "RBN layers",
+      "mean after",
     ] {
       #expect(result.output.contains(text))
     }

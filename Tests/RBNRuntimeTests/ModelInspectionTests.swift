@@ -16,7 +16,7 @@ import Testing
     let second = 9 * 16 * 32 * 256 + 5 * 9 * 32 * 32 * 256
     let third = 9 * 32 * 64 * 64 + 5 * 9 * 64 * 64 * 64
     #expect(network.multiplyAdds == zeroth + first + second + third + 640)
-    #expect(network.steps.contains { $0.fused == ["residual", "aten.relu.default"] })
+    #expect(network.steps.contains { $0.fused == ["rbn", "residual", "aten.relu.default"] })
     #expect(network.arenaByteCount > 0)
   }
 

@@ -220,7 +220,8 @@ package final class NetworkExecutor: Sendable {
 
   private func write(_ tensor: Tensor, _ operand: Operand, _ arena: UnsafeMutableRawPointer) throws {
     let context = RunContext(arena: arena, scratch: arena, pool: pool)
-    let source = context.pointer(Operand(location: .constant(tensor), shape: tensor.shape, format: .contiguous))
+    let source = context.pointer(
+      Operand(location: .constant(tensor), shape: tensor.shape, format: .contiguous))
     let target = context.pointer(operand)
     guard operand.format == .channelsLast, !MemoryFormat.coincide(operand.shape) else {
       target.update(from: source, count: operand.count)

@@ -43,12 +43,15 @@ struct Planner {
       return ExecutionPlan.Step(
         name: node.name, module: node.module, op: node.op, compiled: operators[index],
         inputs: try node.inputs.enumerated().map { number, value in
-          operators[index].consumedParameters.contains(number) ? nil : try value.map { try layout.operand($0) }
+          operators[index].consumedParameters.contains(number)
+            ? nil : try value.map { try layout.operand($0) }
         }, output: try layout.operand(node.outputs[0]),
         scratchOffset: scratch[index].map { memory.offsets[$0] } ?? 0,
         scratchByteCount: scratch[index].map { layout.buffers[$0].byteCount } ?? 0,
         isAlias: layout.isAlias[index],
-        inputSumsOffset: layout.summedInput[index].flatMap { layout.sums[$0] }.map { memory.offsets[$0.buffer] },
+        inputSumsOffset: layout.summedInput[index].flatMap { layout.sums[$0] }.map {
+          memory.offsets[$0.buffer]
+        },
         outputSumsOffset: sums.flatMap { $0.scratch == nil ? memory.offsets[$0.buffer] : nil },
         sums: sums?.collected(memory))
     }
@@ -146,7 +149,8 @@ private struct PlanLayout {
   }
 
   /// Gives a node's output its place: an input's memory when the operator moves no data, else memory of its own.
-  mutating func place(_ node: Graph.Node, _ compiled: any CompiledOperator, shape: Shape, at step: Int) throws {
+  mutating func place(_ node: Graph.Node, _ compiled: any CompiledOperator, shape: Shape, at step: Int) throws
+  {
     let output = node.outputs[0]
     let target = Operand(location: .arena(0), shape: shape, format: MemoryFormat(shape))
     for input in node.inputs { if let input { extend(input, to: step) } }

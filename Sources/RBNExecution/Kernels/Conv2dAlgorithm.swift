@@ -62,7 +62,9 @@ struct PartialSums {
   func byteCount(batch: Int) -> Int { batch * rows * channels * MemoryLayout<Float>.size }
 
   /// The row of an instance, from the first of all.
-  func row(_ instance: Int, _ row: Int, in partial: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float> {
+  func row(_ instance: Int, _ row: Int, in partial: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<
+    Float
+  > {
     partial + (instance * rows + row) * channels
   }
 

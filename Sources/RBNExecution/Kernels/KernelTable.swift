@@ -113,7 +113,7 @@ package struct KernelTable: Sendable {
           pixels: pixels, channels: channels, function: function, instructionSet: .avx2, vectorLength: 8)
       }
       convTiles = [
-        tile(6, 16, rbn_conv_6x16_avx2), tile(4, 24, rbn_conv_4x24_avx2), tile(8, 8, rbn_conv_8x8_avx2),
+        tile(6, 16, rbn_conv_6x16_avx2), tile(8, 8, rbn_conv_8x8_avx2),
       ]
       depthwise = Entry(function: rbn_depthwise_avx2, instructionSet: .avx2)
       grouped = Entry(function: rbn_grouped_avx2, instructionSet: .avx2)
@@ -174,7 +174,8 @@ extension KernelTable: CustomStringConvertible {
   package var description: String {
     let tiles = convTiles.map { ("conv2d \($0.pixels)x\($0.channels)", $0.instructionSet) }
     let rest = [
-      ("depthwise", depthwise.instructionSet), ("grouped", grouped.instructionSet), ("max_pool", maxPool.instructionSet),
+      ("depthwise", depthwise.instructionSet), ("grouped", grouped.instructionSet),
+      ("max_pool", maxPool.instructionSet),
       ("mean_pool", meanPool.instructionSet), ("channel_sums", channelSums.instructionSet),
       ("calibrate", calibrate.instructionSet), ("instance_affine", affine.instructionSet),
       ("window_means", windowMeans.instructionSet), ("winograd_input", winogradInput.instructionSet),

@@ -223,7 +223,8 @@ private struct DirectConv2dPlan: PlannedConv2d {
           rows: rows, input: rows == nil ? window.input + firstPixel * p.inChannels : nil,
           input_stride: p.inChannels, channel_offset: group * depth, taps: taps,
           depth: p.taps / taps * depth, pixels: count, channels: channels, weights: weights,
-          prefetch: panel + 1 < panelRange.upperBound ? weights + panelSize : nil, output: target, output_stride: outChannels, epilogue: e)
+          prefetch: panel + 1 < panelRange.upperBound ? weights + panelSize : nil, output: target,
+          output_stride: outChannels, epilogue: e)
         tile.function(&task)
       case .depthwise(let function, _), .grouped(let function):
         var task = rbn_depthwise_task(
@@ -257,7 +258,8 @@ extension Conv2dEpilogue {
   /// - Parameters:
   ///   - pixel: The first output pixel, counted over all instances.
   ///   - channel: The first output channel.
-  func kernel(bias: PackedFloats?, instance: Int, outChannels: Int, pixel: Int, channel: Int) -> rbn_epilogue {
+  func kernel(bias: PackedFloats?, instance: Int, outChannels: Int, pixel: Int, channel: Int) -> rbn_epilogue
+  {
     var e = rbn_epilogue()
     e.bias = bias.map { UnsafePointer($0.start) + channel }
     if let affine {

@@ -174,7 +174,8 @@ struct WinogradConv2dPlan: PlannedConv2d {
     let width = conv.tile.channels
     var task = rbn_conv_task(
       rows: nil, input: nil, input_stride: depth, channel_offset: 0, taps: 1, depth: depth, pixels: count,
-      channels: width, weights: nil, prefetch: nil, output: nil, output_stride: width, epilogue: rbn_epilogue())
+      channels: width, weights: nil, prefetch: nil, output: nil, output_stride: width,
+      epilogue: rbn_epilogue())
     task.epilogue.activation = Activation.identity.kernel
     for element in 0..<conv.elements {
       task.input = input + element * elementStride

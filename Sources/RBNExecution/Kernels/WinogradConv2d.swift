@@ -47,7 +47,8 @@ package final class WinogradConv2d: Conv2dAlgorithm {
       bias.map({ $0.shape.dimensions == [p.outChannels] }) ?? true
     else {
       throw RBNError(
-        .invalidConvolution, .model, "weights of shape \(weight.shape) don't fit a 3×3 convolution of stride 1")
+        .invalidConvolution, .model,
+        "weights of shape \(weight.shape) don't fit a 3×3 convolution of stride 1")
     }
     parameters = p
     self.table = table

@@ -13,8 +13,11 @@ import Synchronization
 final class WorkerGroup: Sendable {
   static let process = WorkerGroup()
 
-  /// How long a thread looks for work, or for the end of a loop, before it sleeps.
+  /// How long a thread that waits for work, or for the end of a loop, does nothing else.
   private static let spinNanoseconds: UInt64 = 20_000
+  /// How long it then goes on looking while it offers its processor to every other thread, before it sleeps. A virtual processor
+  /// that sleeps takes a good part of a millisecond to come back, as long as a layer takes.
+  private static let yieldNanoseconds: UInt64 = 500_000
 
   /// One call of `ThreadPool.parallelFor`. Reused when it has ended, so that a loop allocates nothing.
   ///
@@ -176,9 +179,15 @@ final class WorkerGroup: Sendable {
   }
 
   private func spin(until done: () -> Bool) {
-    let end = clock_gettime_nsec() &+ Self.spinNanoseconds
-    while !done(), clock_gettime_nsec() < end {
-      for _ in 0..<8 { rbn_spin_hint() }
+    let start = clock_gettime_nsec()
+    while !done() {
+      let waited = clock_gettime_nsec() &- start
+      if waited > Self.spinNanoseconds {
+        if waited > Self.yieldNanoseconds { return }
+        sched_yield()
+      } else {
+        for _ in 0..<8 { rbn_spin_hint() }
+      }
     }
   }
 

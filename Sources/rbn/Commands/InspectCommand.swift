@@ -139,11 +139,11 @@ struct InspectCommand: AsyncParsableCommand {
   }
 
   private static func planTable(_ network: ModelInspection.Network) -> String {
-    var table = TextTable([("module", .left), ("operation", .left), ("output", .left)])
+    var table = TextTable([("module", .left), ("operation", .left), ("output", .left), ("kernel", .left)])
     for step in network.steps where !step.isAlias {
       table.add([
         step.module.isEmpty ? "(network)" : step.module, ([step.op] + step.fused).joined(separator: " + "),
-        Format.shape(step.outputShape),
+        Format.shape(step.outputShape), step.kernel,
       ])
     }
     return table.text

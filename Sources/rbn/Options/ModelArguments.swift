@@ -27,10 +27,21 @@ struct ModelArguments: ParsableArguments {
   @Option(help: ArgumentHelp("An optimisation pass to leave out; again for each.", valueName: "name"))
   var disablePass: [String] = []
 
+  @Flag(help: "Use no Winograd convolutions: slower, and rounding as little as a direct sum does.")
+  var noWinograd = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Where an RBN behind a convolution gets its mean: before, from the sums of the convolution's input; after, from its output; default: the cheaper way, layer by layer.",
+      valueName: "before|after"))
+  var rbnMean: String?
+
   var options: ModelOptions {
     var options = ModelOptions(architecture: architecture, stateDictKey: stateDictKey, threads: threads)
     options.instructionSet = instructionSet
     options.disabledPasses = Set(disablePass)
+    options.usesWinograd = !noWinograd
+    options.rbnMean = rbnMean
     return options
   }
 }

@@ -111,7 +111,8 @@ import Testing
 }
 
 /// Checks that sums are those of what is stored, epilogue included, and the same for all numbers of threads.
-func expectSums(_ c: Conv2dCase, _ data: Conv2dCase.Data, _ conv: any Conv2dAlgorithm, _ label: String) throws {
+func expectSums(_ c: Conv2dCase, _ data: Conv2dCase.Data, _ conv: any Conv2dAlgorithm, _ label: String) throws
+{
   func run(threads: Int, sums: UnsafeMutablePointer<Double>?) throws -> [Float] {
     try c.run(conv, data, threads: threads, activation: .relu, residual: true, affine: true, sums: sums)
   }

@@ -33,7 +33,9 @@ import Testing
     let largest = reference.magnitudes.max() ?? 0
     let factor = outputs == 2 ? 4.0 : 40.0
     let depth = Double(c.p.inChannels).squareRoot() + 4
-    return reference.values.map { _ in epsilon * factor * depth * largest / Double(c.p.inChannels).squareRoot() + 1e-37 }
+    return reference.values.map { _ in
+      epsilon * factor * depth * largest / Double(c.p.inChannels).squareRoot() + 1e-37
+    }
   }
 
   @Test(arguments: cases, [2, 4]) func agreesWithTheReference(_ c: Conv2dCase, outputs: Int) throws {
