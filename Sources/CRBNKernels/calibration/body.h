@@ -70,7 +70,7 @@ RBN_INLINE void affine_rows(const rbn_affine_task *t, int32_t kind) {
       const vf scale = vload_up_to(t->scale + c, lanes), shift = vload_up_to(t->shift + c, lanes);
       vf sum = {0};
       for (size_t r = first; r < end; r++) {
-        const size_t i = r * t->channels + c;
+        const size_t i = r * t->row_stride + c;
         vf v = vfma(vload_up_to(t->input + i, lanes), scale, shift);
         if (t->residual) v += vload_up_to(t->residual + i, lanes);
         v = vactivate(kind, t->activation.low, t->activation.high, v);

@@ -40,6 +40,12 @@ RBN_INLINE void RBN_TILE_STATIC(accumulate)(
         weights += STEP * RBN_TILE_CHANNELS;
       }
     }
+    for (; k + STEP <= depth; k += STEP) {
+      RBN_UNROLL for (size_t i = 0; i < STEP; i++) {
+        RBN_TILE_STATIC(multiply)(pixels, acc, x, k + i, weights + i * RBN_TILE_CHANNELS);
+      }
+      weights += STEP * RBN_TILE_CHANNELS;
+    }
     for (; k < depth; k++) {
       RBN_TILE_STATIC(multiply)(pixels, acc, x, k, weights);
       weights += RBN_TILE_CHANNELS;

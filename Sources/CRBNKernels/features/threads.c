@@ -32,3 +32,24 @@ void rbn_spin_hint(void) {
   __asm__ volatile("yield");
 #endif
 }
+
+#if defined(__linux__)
+
+int rbn_current_processor(void) { return sched_getcpu(); }
+
+void rbn_leave_processor(int processor) {
+  cpu_set_t allowed, others;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  if (processor < 0 || processor >= CPU_SETSIZE || CPU_COUNT(&allowed) < 2) return;
+  others = allowed;
+  CPU_CLR(processor, &others);
+  // The first call moves the thread, the second lets it move as before.
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+#else
+
+int rbn_current_processor(void) { return -1; }
+void rbn_leave_processor(int processor) { (void)processor; }
+
+#endif

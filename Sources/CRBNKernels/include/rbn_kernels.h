@@ -162,7 +162,7 @@ typedef struct rbn_calibration_task {
   float *scale, *shift;        // [channels]
 } rbn_calibration_task;
 
-// output = activation(input * scale + shift + residual), x as `rows` rows of `channels`, dense.
+// output = activation(input * scale + shift + residual), `rows` rows of `channels`.
 typedef struct rbn_affine_task {
   const float *input;
   const float *scale, *shift;  // [channels]
@@ -171,6 +171,7 @@ typedef struct rbn_affine_task {
   float *sums;                 // [ceil(rows / RBN_SUMS_BLOCK)][sums_stride], written; or null
   size_t sums_stride;
   size_t rows, channels;
+  size_t row_stride;           // floats between rows of input, residual and output
   rbn_activation activation;
 } rbn_affine_task;
 
@@ -241,6 +242,12 @@ int rbn_supports_avx512(void);
 
 // How many processors the calling thread may run on; 0 when that is not known.
 int rbn_affinity_count(void);
+
+// The processor that the calling thread runs on; -1 when that is not known.
+int rbn_current_processor(void);
+
+// Moves the calling thread to another processor, where it may run on another.
+void rbn_leave_processor(int processor);
 
 // Waits a moment inside of a spin loop.
 void rbn_spin_hint(void);

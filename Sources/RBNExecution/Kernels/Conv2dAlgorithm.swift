@@ -20,6 +20,8 @@ package struct Conv2dProblem: Hashable, Sendable {
   package var hasAffine: Bool
   /// Whether the epilogue will collect sums.
   package var collectsSums: Bool
+  /// Whether the epilogue has something to do with channels when they are complete, if the plan can.
+  var wantsCompletion = false
 
   package init(
     batch: Int, height: Int, width: Int, threads: Int, hasAffine: Bool = false, collectsSums: Bool = false
@@ -40,6 +42,9 @@ package struct Conv2dProblem: Hashable, Sendable {
 package protocol PlannedConv2d: Sendable {
   /// The scratch memory that a run needs, in bytes, aligned to 64.
   var scratchByteCount: Int { get }
+
+  /// Whether each piece of the work makes all pixels of its channels, so that it can go on with them.
+  var completesChannels: Bool { get }
 
   /// Computes the convolution.
   ///
@@ -68,15 +73,24 @@ struct PartialSums {
     partial + (instance * rows + row) * channels
   }
 
+  /// Adds the rows of some channels of one instance in order.
+  func reduce(
+    _ partial: UnsafeMutablePointer<Float>, instance: Int, _ range: Range<Int>,
+    into sums: UnsafeMutablePointer<Double>, table: KernelTable
+  ) {
+    let total = sums + instance * channels + range.lowerBound
+    total.update(repeating: 0, count: range.count)
+    table.channelSums.function(
+      row(instance, 0, in: partial) + range.lowerBound, rows, channels, range.count, total)
+  }
+
   /// Adds the rows in order.
   func reduce(
     _ partial: UnsafeMutablePointer<Float>, batch: Int, into sums: UnsafeMutablePointer<Double>,
     table: KernelTable
   ) {
     for instance in 0..<batch {
-      let total = sums + instance * channels
-      total.update(repeating: 0, count: channels)
-      table.channelSums.function(row(instance, 0, in: partial), rows, channels, channels, total)
+      reduce(partial, instance: instance, 0..<channels, into: sums, table: table)
     }
   }
 }

@@ -42,7 +42,7 @@ package struct Conv2dChoice: Hashable, Sendable {
   private static func cost(_ p: Conv2dParameters, _ size: Conv2dParameters.Axes, outputs m: Int?) -> Double {
     let pairs = Double(p.inChannels * p.outChannels)
     // Two fused multiply-adds of eight lanes a cycle; bytes of weights a cycle from memory, shared by two cores.
-    let multiplyAdds = 16.0, weightBytes = 3.0
+    let multiplyAdds = 16.0, weightBytes = 8.0
     guard let m else {
       return Double(size.height * size.width) * pairs * 9 / multiplyAdds + pairs * 36 / weightBytes
     }

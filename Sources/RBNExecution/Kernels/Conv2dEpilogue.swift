@@ -21,6 +21,10 @@ package struct Conv2dEpilogue {
   /// (N, C); receives Σ over H and W of what is stored.
   package var sums: UnsafeMutablePointer<Double>?
 
+  /// What to do with channels as soon as all their pixels are stored and summed; needs `sums`, and a plan that
+  /// ``PlannedConv2d/completesChannels``.
+  var completion: ChannelCompletion?
+
   /// An epilogue that only adds the bias, unless told otherwise.
   package init(
     activation: Activation = .identity, residual: UnsafePointer<Float>? = nil, affine: Affine? = nil,

@@ -97,13 +97,14 @@ package struct Elementwise: Sendable {
         input: input + offset, scale: scale + image * channels, shift: shift + image * channels,
         residual: residual.map { $0 + offset }, output: output + offset,
         sums: partial.map { layout.row(image, first / block, in: $0) }, sums_stride: channels,
-        rows: Swift.min(run, pixels - first), channels: channels, activation: activation)
+        rows: Swift.min(run, pixels - first), channels: channels, row_stride: channels, activation: activation
+      )
       kernel(&task)
     }
     if let sums, let partial { layout.reduce(partial, batch: batch, into: sums, table: table) }
   }
 
-  private static func instanceAffineSums(pixels: Int, channels: Int) -> PartialSums {
+  static func instanceAffineSums(pixels: Int, channels: Int) -> PartialSums {
     PartialSums(rows: (pixels + RBN_SUMS_BLOCK - 1) / RBN_SUMS_BLOCK, channels: channels)
   }
 

@@ -104,6 +104,7 @@ private struct DirectConv2dPlan: PlannedConv2d {
   private static let sumsBlock = RBN_SUMS_BLOCK
   private static let alignment = 64
 
+  var completesChannels: Bool { problem.isPerInstance && runsPerInstance == 1 }
   private var runsPerInstance: Int { (pixels + split.pixels - 1) / split.pixels }
   private var runsOfPanels: Int { (panels + split.panels - 1) / split.panels }
 
@@ -120,7 +121,8 @@ private struct DirectConv2dPlan: PlannedConv2d {
     switch conv.kind {
     case .panels(let tile, let count):
       (tilePixels, panelWidth, panels, groups) = (tile.pixels, tile.channels, count, p.groups)
-      cycles = depth * Double(tile.channels / tile.vectorLength)
+      // Two multiply-adds of a vector in a cycle, and a little more for what is around them.
+      cycles = depth * Double(tile.channels / tile.vectorLength) / 2 * 1.08
     case .depthwise(_, let stride):
       // All channels are one panel.
       (tilePixels, panelWidth, panels, groups) = (RBN_DEPTHWISE_TILE, stride, 1, 1)
@@ -132,11 +134,14 @@ private struct DirectConv2dPlan: PlannedConv2d {
     padded = conv.mergesRows ? PaddedInput(p, problem, output) : nil
     let rowsPerPixel = padded == nil ? p.taps : p.kernel.height
     let reuse = min(Double(p.taps), Double(p.stride.height * p.stride.width))
+    let whole = problem.wantsCompletion && instances * groups * panels >= 4 * problem.threads
+    let quantum = problem.collectsSums ? Self.sumsBlock : tilePixels
+    let longestRun = p.isPointwise && conv.readsRowsInPlace ? Int.max : Self.tableEntries / rowsPerPixel
     split = WorkSplit(
       WorkSplit.Problem(
         repeats: instances * groups, pixels: pixels, panels: panels,
-        quantum: problem.collectsSums ? Self.sumsBlock : tilePixels,
-        longestRun: p.isPointwise && conv.readsRowsInPlace ? Int.max : Self.tableEntries / rowsPerPixel,
+        quantum: whole && pixels <= longestRun ? (pixels + quantum - 1) / quantum * quantum : quantum,
+        longestRun: longestRun,
         inputBytes: reuse * Double(groups == 1 ? p.inChannels : p.groupInputs) * 4,
         panelBytes: depth * Double(panelWidth) * 4, cycles: cycles),
       threads: problem.threads)
@@ -171,7 +176,7 @@ private struct DirectConv2dPlan: PlannedConv2d {
         index, geometry, output: output, epilogue, partialSums: partialSums,
         table: tables + worker * tableBytes)
     }
-    if let total = epilogue.sums, let partialSums {
+    if epilogue.completion == nil, let total = epilogue.sums, let partialSums {
       sums.reduce(partialSums, batch: instances, into: total, table: conv.table)
     }
   }
@@ -233,6 +238,11 @@ private struct DirectConv2dPlan: PlannedConv2d {
           output_stride: outChannels, epilogue: e)
         function(&task)
       }
+    }
+    if let completion = epilogue.completion, let partialSums {
+      let first = group * groupOutputs + panelRange.lowerBound * panelWidth
+      let end = min(group * groupOutputs + panelRange.upperBound * panelWidth, (group + 1) * groupOutputs)
+      completion.complete(instance: instance, first..<end, partialSums, sums)
     }
   }
 }

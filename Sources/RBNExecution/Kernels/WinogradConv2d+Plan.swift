@@ -33,6 +33,8 @@ struct WinogradConv2dPlan: PlannedConv2d {
   private static let inputTiles = 8
   private static let inputChannels = 64
 
+  /// Whether each piece of the work makes all pixels of its channels.
+  var completesChannels: Bool { blockTiles == tiles }
   private var elementStride: Int { groupSize * tiles * conv.parameters.inChannels + Self.skew }
   private var productStride: Int { max(blockTiles, blockImages * tiles) * conv.tile.channels + Self.skew }
 
@@ -101,7 +103,7 @@ struct WinogradConv2dPlan: PlannedConv2d {
       }
       first += instances
     }
-    if let total = epilogue.sums, let partial {
+    if epilogue.completion == nil, let total = epilogue.sums, let partial {
       sums.reduce(partial, batch: problem.batch, into: total, table: conv.table)
     }
   }
@@ -162,6 +164,12 @@ struct WinogradConv2dPlan: PlannedConv2d {
           instance: firstInstance + image, tileRange, panel: panel,
           products + (panel - panelRange.lowerBound) * conv.elements * productStride
             + number * tiles * conv.tile.channels, output, epilogue, partial)
+      }
+      if let completion = epilogue.completion, let partial {
+        let width = conv.tile.channels
+        completion.complete(
+          instance: firstInstance + image,
+          panelRange.lowerBound * width..<min(panelRange.upperBound * width, p.outChannels), partial, sums)
       }
     }
   }

@@ -24,10 +24,12 @@ struct WorkSplit: Hashable {
 
   /// Bytes per cycle from memory that is not in the second-level cache, about.
   private static let bytesPerCycle = 8.0
+  /// The share of those transfers that prefetching does not hide.
+  private static let exposedShare = 0.25
   /// What the second-level cache holds of one piece's inputs and weights.
   private static let cacheBytes = 700_000.0
   /// Cycles to claim a piece and to set it up.
-  private static let overhead = 2000.0
+  private static let overhead = 1500.0
 
   /// The split with the least estimated time.
   ///
@@ -58,7 +60,7 @@ struct WorkSplit: Hashable {
     let input = Double(pixels) * p.inputBytes, weights = Double(panels) * p.panelBytes
     let rereads = input + p.panelBytes > cacheBytes ? Double(panels) : 1
     let work = Double(min(pixels, p.pixels)) * Double(panels) * p.cycles
-    let piece = work + (input * rereads + weights) / bytesPerCycle + overhead
+    let piece = work + exposedShare * (input * rereads + weights) / bytesPerCycle + overhead
     let rounds = (pieces + threads - 1) / threads
     return piece * (Double(rounds) + (threads > 1 ? 0.5 : 0))
   }

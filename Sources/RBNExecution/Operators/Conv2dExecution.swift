@@ -71,10 +71,11 @@ private struct CompiledConv2d: CompiledOperator {
 
   private func makePlan(_ source: Operand, threads: Int, collectsSums: Bool) throws -> Plan {
     let x = source.image
-    let problem = Conv2dProblem(
+    var problem = Conv2dProblem(
       batch: x.batch, height: x.height, width: x.width, threads: threads,
       hasAffine: calibration?.source == .before,
       collectsSums: collectsSums || calibration?.source == .after)
+    problem.wantsCompletion = calibration?.source == .after
     let output = try algorithm.parameters.outputSize(height: x.height, width: x.width)
     return Plan(
       problem: problem, convolution: try algorithm.plan(problem),
@@ -111,10 +112,15 @@ private struct CompiledConv2d: CompiledOperator {
       plan.convolution.run(
         input: x, output: out, epilogue: epilogue, scratch: context.scratch, pool: context.pool)
     case .after:
+      var plain = Conv2dEpilogue(sums: memory.means)
+      if plan.convolution.completesChannels {
+        plain.completion = calibration.completion(of: out, epilogue, plan.output, memory)
+      }
       plan.convolution.run(
-        input: x, output: out, epilogue: Conv2dEpilogue(sums: memory.means), scratch: context.scratch,
-        pool: context.pool)
-      calibration.apply(to: out, epilogue, plan.problem, plan.output, memory, context)
+        input: x, output: out, epilogue: plain, scratch: context.scratch, pool: context.pool)
+      if plain.completion == nil {
+        calibration.apply(to: out, epilogue, plan.problem, plan.output, memory, context)
+      }
     }
   }
 }

@@ -1,3 +1,4 @@
+import CRBNKernels
 import RBNGraph
 import RBNTensor
 
@@ -119,6 +120,16 @@ struct ConvolutionCalibration: Sendable {
     }
   }
 
+  /// What applies the map to channels as they become complete.
+  func completion(
+    of out: UnsafeMutablePointer<Float>, _ epilogue: Conv2dEpilogue, _ output: Conv2dParameters.Axes,
+    _ memory: CalibrationMemory
+  ) -> ChannelCompletion {
+    ChannelCompletion(
+      coefficients: coefficients, table: table, activation: epilogue.activation, residual: epilogue.residual,
+      output: out, pixels: output.height * output.width, memory: memory, sums: epilogue.sums)
+  }
+
   /// Applies the map in place, from the sums of the output in the memory's means.
   func apply(
     to out: UnsafeMutablePointer<Float>, _ epilogue: Conv2dEpilogue, _ problem: Conv2dProblem,
@@ -132,6 +143,44 @@ struct ConvolutionCalibration: Sendable {
       out, scale: memory.scale, shift: memory.shift, residual: epilogue.residual,
       activation: epilogue.activation, out, batch: problem.batch, pixels: pixels,
       channels: coefficients.channels, sums: epilogue.sums, scratch: memory.sums)
+  }
+}
+
+/// What follows a convolution whose mean comes from its output, for channels whose sums are complete.
+struct ChannelCompletion {
+  let coefficients: ChannelCalibration
+  let table: KernelTable
+  let activation: Activation
+  let residual: UnsafePointer<Float>?
+  /// (N, pixels, C): what the convolution stored, and the result.
+  let output: UnsafeMutablePointer<Float>
+  let pixels: Int
+  let memory: CalibrationMemory
+  /// (N, C); receives Σ over H and W of the result.
+  let sums: UnsafeMutablePointer<Double>?
+
+  /// Makes coefficients of the partial sums of some channels, and applies them while the channels are in the cache.
+  func complete(
+    instance: Int, _ range: Range<Int>, _ partial: UnsafeMutablePointer<Float>, _ layout: PartialSums
+  ) {
+    let channels = coefficients.channels
+    let offset = instance * channels
+    layout.reduce(partial, instance: instance, range, into: memory.means, table: table)
+    for c in range { memory.means[offset + c] /= Double(pixels) }
+    coefficients.evaluate(
+      range, means: memory.means + offset, scale: memory.scale + offset, shift: memory.shift + offset)
+    let rows = Elementwise.instanceAffineSums(pixels: pixels, channels: channels)
+    let resultSums = memory.sums.assumingMemoryBound(to: Float.self)
+    let first = instance * pixels * channels + range.lowerBound
+    var task = rbn_affine_task(
+      input: output + first, scale: memory.scale + offset + range.lowerBound,
+      shift: memory.shift + offset + range.lowerBound, residual: residual.map { $0 + first },
+      output: output + first,
+      sums: sums == nil ? nil : rows.row(instance, 0, in: resultSums) + range.lowerBound,
+      sums_stride: channels, rows: pixels, channels: range.count, row_stride: channels,
+      activation: activation.kernel)
+    table.affine.function(&task)
+    if let sums { rows.reduce(resultSums, instance: instance, range, into: sums, table: table) }
   }
 }
 

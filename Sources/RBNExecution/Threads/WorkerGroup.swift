@@ -29,6 +29,8 @@ final class WorkerGroup: Sendable {
     let inside = Atomic<Int>(0)
     var count = 0
     var body: ((Int, Int) -> Void)?
+    /// The processor that the caller ran on.
+    var processor: Int32 = -1
     /// Workers that may still join.
     var openPlaces = 0
     /// Workers that have joined, the caller not counted.
@@ -85,6 +87,7 @@ final class WorkerGroup: Sendable {
     loop.next.store(0, ordering: .relaxed)
     loop.count = count
     loop.body = body
+    loop.processor = rbn_current_processor()
     loop.openPlaces = threads - 1
     loop.joined = 0
     state.loops.append(loop)
@@ -147,8 +150,11 @@ final class WorkerGroup: Sendable {
         loop.openPlaces -= 1
         loop.joined += 1
         let worker = loop.joined
+        let processor = loop.processor
         loop.inside.add(1, ordering: .relaxed)
         lock.unlock()
+        // Schedulers like to wake a thread beside the one that woke it, and may leave them together for a whole call.
+        if processor >= 0, rbn_current_processor() == processor { rbn_leave_processor(processor) }
         loop.work(as: worker)
         lock.lock()
         let left = loop.inside.subtract(1, ordering: .releasing).newValue
