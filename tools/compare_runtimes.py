@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from rbn_torch import command
 from runtime_comparison import environment
 from runtime_comparison.cases import CASES, OURS, RUNTIMES, VARIANTS, Case, Exported
 
@@ -80,14 +81,14 @@ def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def export(arguments: argparse.Namespace, case: Case) -> dict[str, str]:
+def export(arguments: argparse.Namespace, case: Case, runtimes: Sequence[str]) -> dict[str, str]:
     """Writes the files that are missing; gives the runtimes that can't have the network, with the reason."""
     log(f"{case.title}: exporting")
     program = ROOT / "tools" / "runtime_comparison" / "models.py"
     failures: dict[str, str] = {}
     for variant in arguments.variants:
-        words = [sys.executable, program, arguments.models, case.network, variant, case.batch, OURS]
-        result = subprocess.run([str(word) for word in [*words, *arguments.runtimes]], stdout=subprocess.PIPE,
+        words = [sys.executable, program, arguments.models, case.network, variant, case.batch]
+        result = subprocess.run([str(word) for word in [*words, *runtimes]], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, check=False)
         if result.returncode != 0:
             raise SystemExit(f"error: {case.network} can't be made:\n{result.stderr.strip()}")
@@ -111,7 +112,7 @@ def measure(arguments: argparse.Namespace, case: Case) -> dict[str, Any]:
     from runtime_comparison import report
     from runtime_comparison.turns import Worker, WorkerError, interleave
 
-    failures = export(arguments, case)
+    failures = export(arguments, case, (OURS, *arguments.runtimes))
     workers: list[Worker] = []
     errors: dict[tuple[str, str], float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -130,21 +131,36 @@ def measure(arguments: argparse.Namespace, case: Case) -> dict[str, Any]:
                     workers.append(worker)
                     errors[runtime, variant] = relative_error(worker.output, exported)
             log(f"{case.title}: {arguments.rounds} rounds")
-            interleave(workers, arguments.rounds, arguments.warm_up, max(3, arguments.iterations // case.batch))
+            count = max(3, arguments.iterations // case.batch)
+            interference = interleave(workers, arguments.rounds, arguments.warm_up, count, case.threads)
         finally:
             for worker in workers:
                 worker.close()
     times = {(worker.runtime, worker.variant): worker.times for worker in workers}
-    return report.case_result(case, times, errors, failures)
+    return report.case_result(case, times, errors, failures, interference)
+
+
+def our_files(rbn: Path, exported: Exported) -> list[Path]:
+    """The bundle, the exported program, and the checkpoint where its network is known without a graph."""
+    program, bundle, checkpoint = (exported.file(suffix) for suffix in (".pt2", ".rbn", ".pth"))
+    if not bundle.exists():
+        command.convert(rbn, program, bundle)
+    try:
+        known = json.loads(command.run(rbn, ["inspect", checkpoint, "--json"]))["inspection"].get("network")
+    except command.CommandError:
+        known = None
+    return [bundle, program, *([checkpoint] if known else [])]
 
 
 def measure_cold(arguments: argparse.Namespace, case: Case) -> dict[str, Any]:
     """One case, whole processes."""
     import statistics
+
     from runtime_comparison.cold import ColdStart, measure as run_all
     from runtime_comparison.turns import answer_command
 
-    failures = export(arguments, case)
+    # This runtime reads the checkpoint too.
+    failures = export(arguments, case, dict.fromkeys((OURS, "torch", *arguments.runtimes)))
     with tempfile.TemporaryDirectory() as folder:
         entries = []
         for variant in arguments.variants:
@@ -152,20 +168,11 @@ def measure_cold(arguments: argparse.Namespace, case: Case) -> dict[str, Any]:
             for runtime in (OURS, *arguments.runtimes):
                 if runtime in failures:
                     continue
-                files = [exported.model(runtime)]
-                if runtime == OURS:
-                    bundle = exported.file(".rbn")
-                    words = [arguments.rbn, "convert", files[0], "--output", bundle]
-                    if not bundle.exists():
-                        subprocess.run([str(w) for w in words], check=True, stdout=subprocess.DEVNULL)
-                    files = [bundle, *files]
-                    checkpoint = exported.file(".pth")
-                    if checkpoint.exists() and case.network.startswith("resn"):
-                        files.append(checkpoint)
+                files = our_files(arguments.rbn, exported) if runtime == OURS else [exported.model(runtime)]
                 for file in files:
                     output = Path(folder) / f"{runtime}-{variant}{file.suffix}.npy"
-                    command = answer_command(arguments.rbn, runtime, file, exported, output, case.threads)
-                    entries.append(ColdStart(runtime, variant, file.suffix, command))
+                    words = answer_command(arguments.rbn, runtime, file, exported, output, case.threads)
+                    entries.append(ColdStart(runtime, variant, file.suffix, words))
         log(f"{case.title}: {arguments.rounds} rounds")
         run_all(entries, arguments.rounds, case.threads, arguments.models / "inductor")
     return {

@@ -51,10 +51,12 @@ def write_onnx(module: nn.Module, x: Tensor, path: Path) -> None:
 def write_openvino(module: nn.Module, x: Tensor, path: Path) -> None:
     import openvino
 
-    onnx = path.with_name(path.name + ".onnx")
-    write_onnx(module, x, onnx)
+    # The one that ONNX Runtime reads, in the folder above the temporary one, where it has been written.
+    onnx = path.parents[1] / (path.stem + ".onnx")
+    if not onnx.exists():
+        onnx = path.with_name("network.onnx")
+        write_onnx(module, x, onnx)
     openvino.save_model(openvino.convert_model(str(onnx)), path, compress_to_fp16=False)
-    onnx.unlink()
 
 
 def write_ncnn(module: nn.Module, x: Tensor, path: Path) -> None:

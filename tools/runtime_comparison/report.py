@@ -19,6 +19,8 @@ TITLES = {
     "torch": "PyTorch eager",
     "ncnn": "ncnn",
 }
+# The share of the processors that others may take before figures are called disturbed.
+QUIET = 0.03
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "torch": "torch", "ncnn": "ncnn"}
 
 
@@ -50,7 +52,7 @@ def machine_line(facts: dict[str, Any], versions: dict[str, str]) -> str:
 
 
 def case_result(case: Case, times: dict[tuple[str, str], list[list[float]]], errors: dict[tuple[str, str], float],
-                failures: dict[str, str]) -> dict[str, Any]:
+                failures: dict[str, str], interference: float) -> dict[str, Any]:
     """Medians over all rounds, and the ratios to the best other runtime."""
     entries = []
     for runtime in RUNTIMES:
@@ -70,6 +72,7 @@ def case_result(case: Case, times: dict[tuple[str, str], list[list[float]]], err
     result: dict[str, Any] = {
         "case": case.name, "title": case.title, "network": case.network, "batch": case.batch,
         "threads": case.threads, "runtimes": entries, "failures": failures,
+        "interference": interference,
     }
     ours = next((entry for entry in entries if entry["runtime"] == OURS), None)
     best = {
@@ -127,6 +130,8 @@ def case_table(result: dict[str, Any]) -> str:
         "rbn_to_bn": "RBN / own BN",
     }
     lines += [f"ours: {text} {ratios[key]:.3f}" for key, text in words.items() if key in ratios]
+    lines.append(f"other processes took {result['interference']:.1%} of the processors during the turns"
+                 + (": the figures are disturbed" if result["interference"] > QUIET else ""))
     lines += [f"{runtime} was left out: {reason}" for runtime, reason in result["failures"].items()]
     return "\n".join(lines)
 
@@ -153,7 +158,25 @@ def cold_table(entries: Sequence[dict[str, Any]], markdown: bool = False) -> str
         seconds = [_number(found.get(v, {}).get("median_seconds"), ".3f") for v in VARIANTS]
         peaks = [found[v]["peak_bytes"] / 1e6 if v in found else None for v in VARIANTS]
         rows.append([TITLES[runtime], file, *seconds, *(_number(peak, ".0f") for peak in peaks)])
-    return align(rows, markdown)
+    return "\n".join([align(rows, markdown), *([] if markdown else _cold_ratios(entries))])
+
+
+def _cold_ratios(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """Ours against the fastest other, and the leanest other."""
+    lines = []
+    for variant in VARIANTS:
+        others = [entry for entry in entries if entry["variant"] == variant and entry["runtime"] != OURS]
+        if not others:
+            continue
+        fastest = min(others, key=lambda entry: entry["median_seconds"])
+        leanest = min(others, key=lambda entry: entry["peak_bytes"])
+        for entry in entries:
+            if entry["variant"] == variant and entry["runtime"] == OURS:
+                time = entry["median_seconds"] / fastest["median_seconds"]
+                memory = entry["peak_bytes"] / leanest["peak_bytes"]
+                lines.append(f"ours, {variant.upper()}, {entry['file']}: {time:.3f} of the time of "
+                             f"{TITLES[fastest['runtime']]}, {memory:.3f} of the memory of {TITLES[leanest['runtime']]}")
+    return lines
 
 
 def plot(results: Sequence[dict[str, Any]], path: Path, caption: str) -> None:

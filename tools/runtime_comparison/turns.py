@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Sequence
 
@@ -52,6 +53,42 @@ def answer_command(rbn: Path, runtime: str, model: Path, exported: Exported, out
     return [str(word) for word in words]
 
 
+class Interference:
+    """How much of the processors other processes took during turns, from the kernel's counts."""
+
+    def __init__(self, held: set[int]) -> None:
+        self._names = {f"cpu{number}" for number in held}
+        self._tick = os.sysconf("SC_CLK_TCK")
+        self._start = (0.0, 0.0, 0.0)
+        self._available = 0.0
+        self._foreign = 0.0
+
+    def begin(self, pid: int) -> None:
+        self._start = self._sample(pid)
+
+    def end(self, pid: int) -> None:
+        busy, own, now = (after - before for before, after in zip(self._start, self._sample(pid)))
+        self._available += now * len(self._names)
+        self._foreign += max(busy - own, 0)
+
+    @property
+    def share(self) -> float:
+        return self._foreign / self._available if self._available else 0
+
+    def _sample(self, pid: int) -> tuple[float, float, float]:
+        """Seconds that the processors were busy, seconds of the process, and the time."""
+        busy = 0
+        for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines():
+            name, *counts = line.split()
+            if name in self._names:
+                # user, nice, system; interrupts, soft interrupts, stolen by the host: all but idle and waiting.
+                busy += sum(map(int, counts[:3])) + sum(map(int, counts[5:8]))
+        # The name, in parentheses, may hold spaces.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        own = int(fields[11]) + int(fields[12])
+        return busy / self._tick, own / self._tick, time.perf_counter()
+
+
 class Worker:
     """A process with one model loaded, stopped (SIGSTOP) whenever it is not its turn."""
 
@@ -82,11 +119,13 @@ class Worker:
             self._answer(START_SECONDS)
         os.kill(self._pid, signal.SIGSTOP)
 
-    def turn(self, warm_up: int, count: int) -> None:
+    def turn(self, warm_up: int, count: int, interference: Interference) -> None:
         """Makes `warm_up` calls that don't count and `count` calls that do."""
         os.kill(self._pid, signal.SIGCONT)
         self._ask(warm_up, TURN_SECONDS)
+        interference.begin(self._pid)
         self.times.append(self._ask(count, TURN_SECONDS))
+        interference.end(self._pid)
         os.kill(self._pid, signal.SIGSTOP)
 
     def close(self) -> None:
@@ -121,9 +160,14 @@ class Worker:
         raise WorkerError("\n".join([f"{self.runtime} ({self.variant}) {what}", *tail]))
 
 
-def interleave(workers: Sequence[Worker], rounds: int, warm_up: int, count: int) -> None:
-    """Gives every worker a turn in every round, in an order that moves by one from round to round."""
+def interleave(workers: Sequence[Worker], rounds: int, warm_up: int, count: int, threads: int) -> float:
+    """Gives every worker a turn in every round, in an order that moves by one from round to round.
+
+    Returns the share of the processors' time that other processes took during the turns.
+    """
+    interference = Interference(processors(threads))
     for index in range(rounds):
         first = index % len(workers)
         for worker in [*workers[first:], *workers[:first]]:
-            worker.turn(warm_up, count)
+            worker.turn(warm_up, count, interference)
+    return interference.share

@@ -11,11 +11,12 @@ package enum PeakThroughput {
   package static func measure(_ instructionSet: InstructionSet, threads: Int) -> Double {
     let (kernel, lanes) = kernel(instructionSet)
     let pool = ThreadPool(threads: threads)
-    // Some 0.1 ms a piece, several for each thread, so that one late thread does not spoil a repetition.
-    let (pieces, iterations) = (pool.threads * 16, 60_000)
+    // Pieces of some 0.1 ms, several for each thread, so that a late thread does not spoil a repetition; and short
+    // repetitions, so that one is found in which no other process ran.
+    let (pieces, iterations) = (pool.threads * 8, 60_000)
     let work = 2 * Double(pieces * iterations) * Double(RBN_PEAK_CHAINS) * Double(lanes)
     var best = 0.0
-    for _ in 0..<20 {
+    for _ in 0..<100 {
       let time = ContinuousClock().measure {
         pool.parallelFor(count: pieces) { _, _ in
           // 0.5 x + 0.5 stays in range.

@@ -108,12 +108,13 @@ public struct Benchmark: Sendable {
       PeakThroughput.measure(instructionSet, threads: executor.pool.threads)
     }
     let operations = try CallProfile(executor, inputs, calls: 0, isCancelled: { false }).operationCount
+    let flops = Double(operations) / latency.median * 1e3
     return BenchmarkReport(
       model: model.file, format: model.format, inputShapes: shapes.map(\.dimensions),
       threads: executor.pool.threads, instructionSet: instructionSet.rawValue, loadTime: nil,
       firstCallTime: firstCall.median, latency: latency,
       throughput: Double(shapes.first?.first ?? 1) / latency.mean * 1e3, operationCount: operations,
-      gigaflops: Double(operations) / latency.median / 1e6, peakGigaflops: peak / 1e9,
+      gigaflops: flops / 1e9, peakGigaflops: peak / 1e9, shareOfPeak: peak > 0 ? flops / peak : 0,
       memory: BenchmarkReport.Memory(
         arena: plan.arenaByteCount, packedWeights: executor.weightByteCount,
         peakResident: ProcessMemory.peakResidentByteCount), layers: nil)

@@ -43,13 +43,12 @@ public struct BenchmarkReport: Codable, Hashable, Sendable {
   public var gigaflops: Double
   /// The same at the processor's peak, measured on the same number of threads.
   public var peakGigaflops: Double
+  /// ``gigaflops`` / ``peakGigaflops``.
+  public var shareOfPeak: Double
   /// The memory.
   public var memory: Memory
   /// The steps of a call; nil when they were not asked for.
   public var layers: [LayerTiming]?
-
-  /// ``gigaflops`` / ``peakGigaflops``.
-  public var shareOfPeak: Double { peakGigaflops > 0 ? gigaflops / peakGigaflops : 0 }
 
   enum CodingKeys: String, CodingKey {
     case model, format, threads, latency, throughput, memory, layers
@@ -60,18 +59,27 @@ public struct BenchmarkReport: Codable, Hashable, Sendable {
     case operationCount = "floating_point_operations"
     case gigaflops = "gflops"
     case peakGigaflops = "peak_gflops"
+    case shareOfPeak = "share_of_peak"
   }
 }
 
 /// One step of a call.
 public struct LayerTiming: Codable, Hashable, Sendable {
+  /// An operation of the graph as it was written.
+  public struct Operation: Codable, Hashable, Sendable {
+    /// The path in the PyTorch module tree, with `#1` for the module's second call.
+    public var module: String
+    /// The ATen overload.
+    public var op: String
+  }
+
   /// The path in the PyTorch module tree, with `#1` for the module's second call; `(inputs)` and `(outputs)` for the
   /// copies at both ends.
   public var module: String
   /// The ATen overload, or `fused.…` for what only passes make.
   public var op: String
-  /// The layers as they were written that this step does: `layer1.0.bn1 (aten.batch_norm.default)`.
-  public var contains: [String]
+  /// What this step does of the graph as it was written, in order.
+  public var contains: [Operation]
   /// The kernel that ran.
   public var kernel: String
   /// The shape of the output.

@@ -23,7 +23,8 @@ extension CallProfile {
       for (part, interval) in zip(parts, zip(marks, marks.dropFirst())) {
         var arguments: JSONValue = [
           "op": .string(part.op), "kernel": .string(part.kernel),
-          "contains": .array(part.contains.map { .string($0) }), "output_shape": .integers(part.outputShape),
+          "contains": .array(part.contains.map { .string("\($0.module) (\($0.op))") }),
+          "output_shape": .integers(part.outputShape),
         ]
         let seconds = (interval.1 - interval.0) / .seconds(1)
         if part.operationCount > 0, seconds > 0, case .object(var members) = arguments {

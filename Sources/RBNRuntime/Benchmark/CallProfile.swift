@@ -7,7 +7,7 @@ public struct CallProfile: Sendable {
   struct Part: Sendable {
     var module: String
     var op: String
-    var contains: [String]
+    var contains: [LayerTiming.Operation]
     var kernel: String
     var outputShape: [Int]
     var operationCount: Int
@@ -55,7 +55,8 @@ public struct CallProfile: Sendable {
         return source.multiplyAdds(node, output: shape).saturatingAdd(sum)
       }
       return Part(
-        module: step.module.description, op: step.op.name, contains: nodes.map(\.place),
+        module: step.module.description, op: step.op.name,
+        contains: nodes.map { LayerTiming.Operation(module: $0.module.description, op: $0.op.name) },
         kernel: step.compiled.kernel, outputShape: step.output.shape.dimensions,
         operationCount: multiplyAdds.saturatingAdd(multiplyAdds))
     }

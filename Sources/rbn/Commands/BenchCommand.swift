@@ -74,6 +74,11 @@ struct BenchCommand: AsyncParsableCommand {
       throw ValidationError(kernels ? "--kernels needs no model." : "Name a model, or give --kernels.")
     }
     guard filter == nil || kernels else { throw ValidationError("--filter is for --kernels.") }
+    let isModelsOnly =
+      batch != nil || size != nil || iterations != nil || layers || trace != nil || interactive
+    guard !(kernels && isModelsOnly) else {
+      throw ValidationError("--kernels takes --filter, --seconds, --threads, --instruction-set and --json.")
+    }
     guard iterations == nil || seconds == nil else {
       throw ValidationError("Give --iterations or --seconds, not both.")
     }

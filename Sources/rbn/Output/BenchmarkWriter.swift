@@ -63,10 +63,27 @@ enum BenchmarkWriter {
       table.add([
         layer.module, Format.fixed(layer.time, 3), percent(layer.share),
         layer.operationCount > 0 ? Format.fixed(layer.gigaflops, 1) : "", Format.shape(layer.outputShape),
-        layer.kernel, layer.contains.count > 1 ? layer.contains.joined(separator: ", ") : layer.op,
+        layer.kernel, contents(layer),
       ])
     }
     return table.text
+  }
+
+  /// The modules in a step with what each does: `layer1.0.conv1 conv2d, layer1.0.bn1 ×11` for so many operations.
+  private static func contents(_ layer: LayerTiming) -> String {
+    var order: [String] = []
+    var ops: [String: [String]] = [:]
+    for operation in layer.contains {
+      if ops[operation.module] == nil { order.append(operation.module) }
+      ops[operation.module, default: []].append(operation.op)
+    }
+    return order.map { module in
+      let names = ops[module] ?? []
+      // `conv2d` of `aten.conv2d.default`.
+      let short = names.map { $0.split(separator: ".").dropFirst().first.map(String.init) ?? $0 }
+      let what = names.count <= 3 ? short.joined(separator: "+") : "×\(names.count)"
+      return module.isEmpty ? what : "\(module) \(what)"
+    }.joined(separator: ", ")
   }
 
   static func text(_ report: KernelBenchmark) -> String {
