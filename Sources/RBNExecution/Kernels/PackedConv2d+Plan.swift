@@ -88,7 +88,7 @@ private struct DirectConv2dPlan: PlannedConv2d {
   private let instances: Int
   /// Output pixels of an instance.
   private let pixels: Int
-  private let groups: Int
+  /// Panels of all groups.
   private let panels: Int
   private let tilePixels: Int
   private let panelWidth: Int
@@ -120,29 +120,29 @@ private struct DirectConv2dPlan: PlannedConv2d {
     let depth = Double(p.taps * p.groupInputs)
     switch conv.kind {
     case .panels(let tile, let count):
-      (tilePixels, panelWidth, panels, groups) = (tile.pixels, tile.channels, count, p.groups)
+      (tilePixels, panelWidth, panels) = (tile.pixels, tile.channels, p.groups * count)
       // Two multiply-adds of a vector in a cycle, and a little more for what is around them.
       cycles = depth * Double(tile.channels / tile.vectorLength) / 2 * 1.08
     case .depthwise(_, let stride):
       // All channels are one panel.
-      (tilePixels, panelWidth, panels, groups) = (RBN_DEPTHWISE_TILE, stride, 1, 1)
+      (tilePixels, panelWidth, panels) = (RBN_DEPTHWISE_TILE, stride, 1)
       cycles = Double(p.taps * stride) / 8
     case .grouped:
-      (tilePixels, panelWidth, panels, groups) = (RBN_DEPTHWISE_TILE, p.outChannels, 1, 1)
+      (tilePixels, panelWidth, panels) = (RBN_DEPTHWISE_TILE, p.outChannels, 1)
       cycles = depth * Double(p.outChannels) / 8
     }
     padded = conv.mergesRows ? PaddedInput(p, problem, output) : nil
     let rowsPerPixel = padded == nil ? p.taps : p.kernel.height
     let reuse = min(Double(p.taps), Double(p.stride.height * p.stride.width))
-    let whole = problem.wantsCompletion && instances * groups * panels >= 4 * problem.threads
+    let whole = problem.wantsCompletion && instances * panels >= 4 * problem.threads
     let quantum = problem.collectsSums ? Self.sumsBlock : tilePixels
     let longestRun = p.isPointwise && conv.readsRowsInPlace ? Int.max : Self.tableEntries / rowsPerPixel
     split = WorkSplit(
       WorkSplit.Problem(
-        repeats: instances * groups, pixels: pixels, panels: panels,
+        repeats: instances, pixels: pixels, panels: panels,
         quantum: whole && pixels <= longestRun ? (pixels + quantum - 1) / quantum * quantum : quantum,
         longestRun: longestRun,
-        inputBytes: reuse * Double(groups == 1 ? p.inChannels : p.groupInputs) * 4,
+        inputBytes: reuse * Double(p.inChannels) * 4,
         panelBytes: depth * Double(panelWidth) * 4, cycles: cycles),
       threads: problem.threads)
     tableBytes =
@@ -171,7 +171,7 @@ private struct DirectConv2dPlan: PlannedConv2d {
     let partialSums =
       epilogue.sums == nil
       ? nil : (scratch + problem.threads * tableBytes).assumingMemoryBound(to: Float.self)
-    pool.parallelFor(count: instances * groups * runsPerInstance * runsOfPanels) { index, worker in
+    pool.parallelFor(count: instances * runsPerInstance * runsOfPanels) { index, worker in
       piece(
         index, geometry, output: output, epilogue, partialSums: partialSums,
         table: tables + worker * tableBytes)
@@ -181,15 +181,14 @@ private struct DirectConv2dPlan: PlannedConv2d {
     }
   }
 
-  /// One run of pixels of one instance, times one run of panels of one group.
+  /// One run of pixels of one instance, times one run of panels.
   private func piece(
     _ index: Int, _ window: rbn_window, output: UnsafeMutablePointer<Float>, _ epilogue: Conv2dEpilogue,
     partialSums: UnsafeMutablePointer<Float>?, table: UnsafeMutableRawPointer
   ) {
     // Panels change slowest within an instance: threads that work side by side share weights.
     let (rest, pixelRun) = index.quotientAndRemainder(dividingBy: runsPerInstance)
-    let (rest2, panelRun) = rest.quotientAndRemainder(dividingBy: runsOfPanels)
-    let (instance, group) = rest2.quotientAndRemainder(dividingBy: groups)
+    let (instance, panelRun) = rest.quotientAndRemainder(dividingBy: runsOfPanels)
     let first = pixelRun * split.pixels
     let count = min(split.pixels, pixels - first)
     let p = conv.parameters
@@ -201,17 +200,16 @@ private struct DirectConv2dPlan: PlannedConv2d {
       withUnsafePointer(to: window) { rbn_gather_rows($0, firstPixel, count, tilePixels, table) }
       rows = UnsafePointer(table)
     }
-    let groupOutputs = groups == 1 ? outChannels : p.groupOutputs
     let panelRange = panelRun * split.panels..<min((panelRun + 1) * split.panels, panels)
     for panel in panelRange {
-      let channel = group * groupOutputs + panel * panelWidth
-      let channels = min(panelWidth, groupOutputs - panel * panelWidth)
+      let (group, range) = channels(of: panel)
+      let channel = range.lowerBound
       var e = epilogue.kernel(
         bias: conv.bias, instance: instance, outChannels: outChannels, pixel: firstPixel, channel: channel)
       if let partialSums {
         let row = sums.row(instance, first / Self.sumsBlock, in: partialSums) + channel
         for block in 0..<(count + Self.sumsBlock - 1) / Self.sumsBlock {
-          (row + block * outChannels).update(repeating: 0, count: channels)
+          (row + block * outChannels).update(repeating: 0, count: range.count)
         }
         e.sums = row
         e.sums_stride = outChannels
@@ -223,27 +221,36 @@ private struct DirectConv2dPlan: PlannedConv2d {
         let panelSize = p.taps * depth * panelWidth
         // In a padded copy a row of the window is one tap of all its pixels' channels.
         let taps = padded == nil ? p.taps : p.kernel.height
-        let weights = UnsafePointer(conv.weights.start) + (group * panels + panel) * panelSize
+        let weights = UnsafePointer(conv.weights.start) + panel * panelSize
         var task = rbn_conv_task(
           rows: rows, input: rows == nil ? window.input + firstPixel * p.inChannels : nil,
           input_stride: p.inChannels, channel_offset: group * depth, taps: taps,
-          depth: p.taps / taps * depth, pixels: count, channels: channels, weights: weights,
+          depth: p.taps / taps * depth, pixels: count, channels: range.count, weights: weights,
           prefetch: panel + 1 < panelRange.upperBound ? weights + panelSize : nil, output: target,
           output_stride: outChannels, epilogue: e)
         tile.function(&task)
       case .depthwise(let function, _), .grouped(let function):
         var task = rbn_depthwise_task(
-          rows: rows, taps: p.taps, multiplier: p.groupOutputs, pixels: count, channels: channels,
+          rows: rows, taps: p.taps, multiplier: p.groupOutputs, pixels: count, channels: range.count,
           weights: UnsafePointer(conv.weights.start), weights_stride: conv.weightsStride, output: target,
           output_stride: outChannels, epilogue: e)
         function(&task)
       }
     }
     if let completion = epilogue.completion, let partialSums {
-      let first = group * groupOutputs + panelRange.lowerBound * panelWidth
-      let end = min(group * groupOutputs + panelRange.upperBound * panelWidth, (group + 1) * groupOutputs)
+      let first = channels(of: panelRange.lowerBound).range.lowerBound
+      let end = channels(of: panelRange.upperBound - 1).range.upperBound
       completion.complete(instance: instance, first..<end, partialSums, sums)
     }
+  }
+
+  /// The group of a panel, and its output channels.
+  private func channels(of panel: Int) -> (group: Int, range: Range<Int>) {
+    guard case .panels(_, let count) = conv.kind else { return (0, 0..<conv.parameters.outChannels) }
+    let (group, index) = panel.quotientAndRemainder(dividingBy: count)
+    let outputs = conv.parameters.groupOutputs
+    let first = group * outputs + index * panelWidth
+    return (group, first..<min(first + panelWidth, (group + 1) * outputs))
   }
 }
 

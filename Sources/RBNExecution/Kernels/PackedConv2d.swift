@@ -30,7 +30,10 @@ package final class PackedConv2d: Conv2dAlgorithm {
   ///   - bias: (outChannels), or `nil` for none.
   /// - Throws: `kernel.invalid-convolution`, `system.out-of-memory`.
   /// - Complexity: O(weights).
-  package init(weight: Tensor, bias: Tensor?, parameters p: Conv2dParameters, table: KernelTable) throws {
+  package init(
+    weight: Tensor, bias: Tensor?, parameters p: Conv2dParameters, table: KernelTable,
+    pool: ThreadPool = .shared
+  ) throws {
     try p.validate()
     guard weight.shape.dimensions == [p.outChannels, p.groupInputs, p.kernel.height, p.kernel.width] else {
       throw RBNError(
@@ -64,10 +67,10 @@ package final class PackedConv2d: Conv2dAlgorithm {
       let tile = table.convTile(channels: p.groupOutputs)
       let count = (p.groupOutputs + tile.channels - 1) / tile.channels
       kind = .panels(tile: tile, count: count)
-      weights = try PackedFloats(zeros: p.groups, count, tile.channels, p.taps, p.groupInputs)
+      weights = try PackedFloats(uninitialized: [p.groups, count, tile.channels, p.taps, p.groupInputs])
       source.withUnsafeBytes {
         Self.packPanels(
-          $0.bindMemory(to: Float.self), p, into: weights.start, width: tile.channels, count: count)
+          $0.bindMemory(to: Float.self), p, into: weights.start, width: tile.channels, count: count, pool)
       }
     }
   }
@@ -77,15 +80,20 @@ package final class PackedConv2d: Conv2dAlgorithm {
 
   private static func packPanels(
     _ source: UnsafeBufferPointer<Float>, _ p: Conv2dParameters, into out: UnsafeMutablePointer<Float>,
-    width: Int, count: Int
+    width: Int, count: Int, _ pool: ThreadPool
   ) {
     let (taps, depth) = (p.taps, p.groupInputs)
-    for group in 0..<p.groups {
-      for channel in 0..<p.groupOutputs {
-        let panel = out + (group * count + channel / width) * taps * depth * width + channel % width
-        let row = (group * p.groupOutputs + channel) * depth * taps
+    pool.parallelFor(count: p.groups * count) { index, _ in
+      let (group, number) = index.quotientAndRemainder(dividingBy: count)
+      let panel = out + index * taps * depth * width
+      let channels = min(width, p.groupOutputs - number * width)
+      let first = (group * p.groupOutputs + number * width) * depth * taps
+      for tap in 0..<taps {
         for k in 0..<depth {
-          for tap in 0..<taps { panel[(tap * depth + k) * width] = source[row + k * taps + tap] }
+          let row = panel + (tap * depth + k) * width
+          let from = first + k * taps + tap
+          for channel in 0..<channels { row[channel] = source[from + channel * depth * taps] }
+          for channel in channels..<width { row[channel] = 0 }
         }
       }
     }

@@ -12,13 +12,20 @@ final class PackedFloats: Sendable {
   /// As many zeros as the product of `sizes`.
   ///
   /// - Throws: `tensor.invalid-shape` when the product is too large, `system.out-of-memory`.
-  init(zeros sizes: Int...) throws {
+  convenience init(zeros sizes: Int...) throws {
+    try self.init(uninitialized: sizes)
+    storage.bytes.initializeMemory(as: UInt8.self, repeating: 0)
+  }
+
+  /// Room for as many floats as the product of `sizes`, all of which the caller writes.
+  ///
+  /// - Throws: as ``init(zeros:)``.
+  init(uninitialized sizes: [Int]) throws {
     storage = try TensorStorage(byteCount: try Shape(sizes).byteCount(of: .float32))
     guard let start = storage.bytes.bindMemory(to: Float.self).baseAddress else {
       throw RBNError(.outOfMemory, .system, "the machine did not give memory for packed weights")
     }
     self.start = start
-    storage.bytes.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
   /// A copy of `values`.

@@ -58,7 +58,7 @@ package final class WinogradConv2d: Conv2dAlgorithm {
     self.bias = try bias.map { try PackedFloats(copying: $0.floats) }
     let panels = (p.outChannels + tile.channels - 1) / tile.channels
     let elements = (outputs + 2) * (outputs + 2)
-    weights = try PackedFloats(zeros: panels, elements, p.inChannels, tile.channels)
+    weights = try PackedFloats(uninitialized: [panels, elements, p.inChannels, tile.channels])
     let packer = WinogradWeights(
       outputs: outputs, inChannels: p.inChannels, outChannels: p.outChannels, width: tile.channels)
     let target = weights.start
@@ -95,8 +95,12 @@ struct WinogradWeights {
     let g = Self.matrices[outputs] ?? []
     let n = g.count
     let out = target + panel * n * n * inChannels * width
+    let channels = min(width, outChannels - panel * width)
+    for row in 0..<n * n * inChannels {
+      for channel in channels..<width { out[row * width + channel] = 0 }
+    }
     withUnsafeTemporaryAllocation(of: Double.self, capacity: n * 3) { half in
-      for channel in 0..<min(width, outChannels - panel * width) {
+      for channel in 0..<channels {
         for k in 0..<inChannels {
           let w = source + ((panel * width + channel) * inChannels + k) * 9
           for i in 0..<n {
