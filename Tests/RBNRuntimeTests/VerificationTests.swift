@@ -69,7 +69,7 @@ import Testing
   /// The same for every tensor of every layer of blocks of several kinds.
   @Test(arguments: [
     "basic", "bottleneck-downsample", "inverted-residual", "pre-activation-in-place", "dense-in-place",
-    "basic-batch-norm", "spelling-mean-keepdim",
+    "basic-batch-norm", "shared-norm",
   ]) func anyAlteredWeightOfABlockIsNamedByItsLayer(block: String) async throws {
     let golden = Fixtures.path("blocks/\(block).npz")
     try await Fixtures.withFolder { folder in
