@@ -42,7 +42,6 @@ RBN_INLINE vd load_double_up_to(const double *from, size_t lanes) {
 }
 
 RBN_INLINE vf vnarrow(vd x) { return __builtin_convertvector(x, vf); }
-RBN_INLINE vd vwiden(vf x) { return __builtin_convertvector(x, vd); }
 
 // Rounding a to a' would move every element by (a' - a) x, which is nearly the same for all of an instance whose mean m is
 // far larger than its deviation. The shift takes that up: a x + d = a' x + d + (a - a') m + (a - a') (x - m), and only
