@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from pathlib import Path
 from typing import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.utils._pytree import TreeSpec
 
 
 def export_program(
@@ -63,5 +65,22 @@ def input_names(program: ExportedProgram) -> list[str]:
 
 
 def output_names(program: ExportedProgram) -> list[str]:
-    """The names of the results, in order."""
-    return [str(name) for name in program.graph_signature.user_outputs]
+    """The names of the results, in order: the keys where the module returns a dict, joined by dots."""
+    names = [str(name) for name in program.graph_signature.user_outputs]
+    spec = program.call_spec.out_spec
+    paths, has_dict = _leaf_paths(spec) if spec is not None else ([], False)
+    return paths if has_dict and len(paths) == len(names) else names
+
+
+def _leaf_paths(spec: TreeSpec, path: str = "") -> tuple[list[str], bool]:
+    """The path of every leaf of a result's structure, and whether there is a dict in it."""
+    if spec.is_leaf():
+        return [path], False
+    has_dict = spec.type in (dict, OrderedDict)
+    keys = spec.context if has_dict else range(spec.num_children)
+    paths: list[str] = []
+    for key, child in zip(keys, spec.children()):
+        below, found = _leaf_paths(child, f"{path}.{key}" if path else str(key))
+        paths += below
+        has_dict = has_dict or found
+    return paths, has_dict
