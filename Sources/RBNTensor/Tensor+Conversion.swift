@@ -31,9 +31,11 @@ extension Tensor {
     }
   }
 
-  /// The elements as floats of another precision; itself when the dtype is already the one asked for.
+  /// The elements in another dtype; itself when the dtype is already the one asked for.
   ///
-  /// - Throws: `tensor.unsupported-dtype` unless the target is a floating-point dtype.
+  /// Integers are rounded towards zero, `bool` is whether an element differs from 0.
+  ///
+  /// - Throws: `tensor.unsupported-dtype` when an element is beyond what an integer dtype holds, or is not a number.
   public func converted(to target: DType) throws -> Tensor {
     if target == dtype { return self }
     return try Tensor(shape: shape, dtype: target) { bytes in
@@ -74,11 +76,27 @@ extension Tensor {
         } integer: {
           out[$0] = BFloat16.bits(Float($1))
         }
-      default:
-        throw RBNError(
-          .unsupportedDType, .usage,
-          "\(dtype) can't be converted to \(target): only to a floating-point dtype")
+      case .bool: for (i, value) in doubles.enumerated() { bytes[i] = value != 0 ? 1 : 0 }
+      case .int8: try store(as: Int8.self, bytes)
+      case .uint8: try store(as: UInt8.self, bytes)
+      case .int16: try store(as: Int16.self, bytes)
+      case .uint16: try store(as: UInt16.self, bytes)
+      case .int32: try store(as: Int32.self, bytes)
+      case .uint32: try store(as: UInt32.self, bytes)
+      case .int64: try store(as: Int64.self, bytes)
+      case .uint64: try store(as: UInt64.self, bytes)
       }
+    }
+  }
+
+  private func store<T: FixedWidthInteger>(as type: T.Type, _ bytes: UnsafeMutableRawBufferPointer) throws {
+    let out = bytes.bindMemory(to: T.self)
+    for (i, value) in doubles.enumerated() {
+      guard let integer = T(exactly: value.rounded(.towardZero)) else {
+        throw RBNError(
+          .unsupportedDType, .input, "\(value) can't be converted to an integer of \(T.bitWidth) bits")
+      }
+      out[i] = integer
     }
   }
 

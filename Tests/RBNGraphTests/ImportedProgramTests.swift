@@ -126,6 +126,39 @@ enum Fixtures {
     #expect(ops.map(\.alpha) == [2, 1, 1])
   }
 
+  @Test func dictsNameTheOutputs() throws {
+    var p = ProgramBuilder()
+    p.call("a", target: "relu.default", ["self": "x"])
+    p.call("b", target: "neg.default", ["self": "x"])
+    p.output("a", "b")
+    p.program.outputNames = ["out", "aux.0"]
+    #expect(try p.graph().outputs.map(\.name) == ["out", "aux.0"])
+    p.program.outputNames = nil
+    #expect(try p.graph().outputs.map(\.name) == ["a", "b"])
+  }
+
+  @Test func rowsAreImagesOfOneRow() throws {
+    var p = ProgramBuilder([2, 3, 9])
+    try p.parameter("w", [5, 3, 4])
+    p.call("y", target: "conv1d.default", ["input": "x", "weight": "w", "stride": [2], "padding": [1]])
+    p.output("y")
+    let graph = try p.graph()
+    let conv = try #require(graph.nodes.compactMap { $0.op as? Conv2d }.first)
+    #expect(conv.stride == [1, 2] && conv.padding == [0, 1, 0, 1])
+    #expect(try graph.outputShapes([2, 3, 9]) == [[2, 5, 4]])
+  }
+
+  @Test func constantsAreParameters() throws {
+    var p = ProgramBuilder()
+    p.call("r", target: "arange.start_step", ["start": 1, "end": 9, "step": 2])
+    p.call("v", target: "view.default", ["self": "r", "size": [1, 4, 1, 1]])
+    p.call("y", target: "mul.Tensor", ["self": "x", "other": "v"])
+    p.output("y")
+    let graph = try p.graph()
+    #expect(graph.parameters.values.first?.doubles == [1, 3, 5, 7])
+    #expect(graph.parameters.values.first?.dtype == .int64)
+  }
+
   @Test func moduleAndCallAreKept() throws {
     var p = ProgramBuilder()
     p.call("y", target: "relu.default", ["self": "x"], module: "layer1.0.relu", call: 2)

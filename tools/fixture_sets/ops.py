@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from fixture_sets.op_cases import Case, activations, binaries, convolutions, generator, normalisations
+from fixture_sets.op_cases_elementwise import binaries_further, functions_further
+from fixture_sets.op_cases_indexing import rearrangements, reductions_further
+from fixture_sets.op_cases_layers import convolutions_further, norms_further, poolings_further, products, resamplings
 from fixture_sets.op_cases_shapes import poolings, reductions, reshapes
 from fixture_sets.options import Options, say, write_json
 from rbn_torch.golden import array, write_npz
@@ -21,6 +24,13 @@ def cases() -> list[Case]:
     generator.manual_seed(4000)
     listing = convolutions() + normalisations() + activations() + binaries()
     return listing + reductions() + poolings() + reshapes()
+
+
+def further_cases() -> list[Case]:
+    """The operators beside those of convolutional networks for classification, the same cases each time."""
+    generator.manual_seed(4001)
+    listing = convolutions_further() + norms_further() + products() + resamplings() + poolings_further()
+    return listing + functions_further() + binaries_further() + reductions_further() + rearrangements()
 
 
 def overload(target: str) -> torch._ops.OpOverload:
@@ -55,7 +65,7 @@ def bind(case: Case) -> tuple[dict[str, Any], list[Tensor | None], dict[str, Any
         kind = str(argument.type)
         if isinstance(value, Tensor):
             tensors.append(value)
-        elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Tensor):
+        elif isinstance(value, (list, tuple)) and any(isinstance(element, Tensor) for element in value):
             tensors.extend(value)
         elif "Tensor" in kind and value is None:
             tensors.append(None)
@@ -68,7 +78,7 @@ def widened(value: Any) -> Any:
     """The argument with its float32 tensors as float64."""
     if isinstance(value, Tensor):
         return value.double() if value.is_floating_point() else value.clone()
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Tensor):
+    if isinstance(value, (list, tuple)) and any(isinstance(element, Tensor) for element in value):
         return [widened(element) for element in value]
     return value
 
@@ -80,10 +90,16 @@ def results(target: str, bound: dict[str, Any]) -> list[Tensor]:
 
 
 def make(folder: Path, options: Options) -> None:
-    """Writes `ops.npz` (`<case>/input/<i>`, `<case>/output/<i>`, `<case>/truth/<i>`) and `ops.json`."""
+    """Writes `ops.npz` and `ops.json`, and `further.npz` and `further.json`."""
+    write(folder, "ops", cases())
+    write(folder, "further", further_cases())
+
+
+def write(folder: Path, stem: str, cases: list[Case]) -> None:
+    """Writes `<stem>.npz` (`<case>/input/<i>`, `<case>/output/<i>`, `<case>/truth/<i>`) and `<stem>.json`."""
     entries: dict[str, numpy.ndarray] = {}
     listing = []
-    for case in cases():
+    for case in cases:
         bound, tensors, rest = bind(case)
         names: list[str | None] = []
         for index, tensor in enumerate(tensors):
@@ -106,6 +122,6 @@ def make(folder: Path, options: Options) -> None:
         listing.append(record | {"outputs": outputs, "truth64": case.truth})
     if len({record["case"] for record in listing}) != len(listing):
         raise ValueError("two cases have one name")
-    write_npz(folder / "ops.npz", entries)
-    write_json(folder / "ops.json", {"schema": 1, "cases": listing})
-    say(f"  {len(listing)} cases of {len({record['target'] for record in listing})} operators")
+    write_npz(folder / f"{stem}.npz", entries)
+    write_json(folder / f"{stem}.json", {"schema": 1, "cases": listing})
+    say(f"  {stem}: {len(listing)} cases of {len({record['target'] for record in listing})} operators")

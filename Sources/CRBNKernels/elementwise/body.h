@@ -3,7 +3,7 @@
 #define RBN_EACH_KIND(use)                                                                                     \
   use(RBN_CLAMP) use(RBN_HARDSWISH) use(RBN_HARDSIGMOID) use(RBN_SILU) use(RBN_SIGMOID) use(RBN_GELU)          \
       use(RBN_GELU_TANH) use(RBN_EXP) use(RBN_TANH) use(RBN_NEG) use(RBN_ABS) use(RBN_SQRT) use(RBN_RSQRT)     \
-          use(RBN_RECIPROCAL)
+          use(RBN_RECIPROCAL) use(RBN_LEAKY_RELU) use(RBN_ELU) use(RBN_MISH)
 
 RBN_INLINE void unary_loop(const float *x, float *out, size_t count, int32_t kind, float low, float high) {
   size_t i = 0;
@@ -28,6 +28,8 @@ RBN_INLINE vf vcombine(int32_t operation, vf a, vf b) {
     case RBN_ADD: return a + b;
     case RBN_SUB: return a - b;
     case RBN_MUL: return a * b;
+    case RBN_MAXIMUM: return vselect((a > b) | (a != a), a, b);
+    case RBN_MINIMUM: return vselect((a < b) | (a != a), a, b);
     default: return a / b;
   }
 }
@@ -51,6 +53,8 @@ void RBN_NAME(rbn_binary)(const rbn_binary_task *t) {
     case RBN_ADD: binary_rows(RBN_ADD, t); break;
     case RBN_SUB: binary_rows(RBN_SUB, t); break;
     case RBN_MUL: binary_rows(RBN_MUL, t); break;
+    case RBN_MAXIMUM: binary_rows(RBN_MAXIMUM, t); break;
+    case RBN_MINIMUM: binary_rows(RBN_MINIMUM, t); break;
     default: binary_rows(RBN_DIV, t); break;
   }
 }
@@ -70,6 +74,8 @@ void RBN_NAME(rbn_binary_scalar)(
     case RBN_ADD: scalar_loop(RBN_ADD, swapped, x, scalar, out, count); break;
     case RBN_SUB: scalar_loop(RBN_SUB, swapped, x, scalar, out, count); break;
     case RBN_MUL: scalar_loop(RBN_MUL, swapped, x, scalar, out, count); break;
+    case RBN_MAXIMUM: scalar_loop(RBN_MAXIMUM, swapped, x, scalar, out, count); break;
+    case RBN_MINIMUM: scalar_loop(RBN_MINIMUM, swapped, x, scalar, out, count); break;
     default: scalar_loop(RBN_DIV, swapped, x, scalar, out, count); break;
   }
 }

@@ -43,6 +43,23 @@ RBN_INLINE vf vtanh(vf x) {
   return vselect(a < vsplat(0.625f), vfma(p * z, x, x), vselect(x == x, large, x));
 }
 
+// e^x - 1: the Taylor series where the subtraction would cancel, for x down to -inf; not for large x.
+RBN_INLINE vf vexpm1(vf x) {
+  vf p = vsplat(1.98412698e-4f);
+  p = vfma(p, x, vsplat(1.38888889e-3f));
+  p = vfma(p, x, vsplat(8.33333333e-3f));
+  p = vfma(p, x, vsplat(4.16666667e-2f));
+  p = vfma(p, x, vsplat(1.66666667e-1f));
+  p = vfma(p, x, vsplat(0.5f));
+  return vselect(vabs(x) < vsplat(0.3f), vfma(p * x, x, x), vexp(x) - 1.0f);
+}
+
+// x tanh(log(1 + e^x)) = x n / (n + 2) with n = e^x (e^x + 2); x itself where e^x is so large that n would overflow.
+RBN_INLINE vf vmish(vf x) {
+  const vf e = vexp(vmin(vsplat(20.0f), x)), n = e * (e + 2.0f);
+  return vselect(x > vsplat(20.0f), x, x * (n / (n + 2.0f)));
+}
+
 // The error function within 1e-7 absolute. Below 1 the Cephes odd polynomial; above, 1 - e^(-x²) Q(1/(1 + x/2)) with
 // the Chebyshev fit of Numerical Recipes' erfc (section 6.2), whose relative error is 1.2e-7 of erfc itself.
 RBN_INLINE vf verf(vf x) {
@@ -89,6 +106,9 @@ RBN_INLINE vf vactivate(int32_t kind, float low, float high, vf x) {
     case RBN_SQRT: return vsqrt(x);
     case RBN_RSQRT: return 1.0f / vsqrt(x);
     case RBN_RECIPROCAL: return 1.0f / x;
+    case RBN_LEAKY_RELU: return vselect(x > vsplat(0), x, low * x);
+    case RBN_ELU: return vselect(x > vsplat(0), x, low * vexpm1(x));
+    case RBN_MISH: return vmish(x);
     default: return x;
   }
 }

@@ -30,9 +30,13 @@ typedef enum rbn_activation_kind {
   RBN_SQRT,
   RBN_RSQRT,
   RBN_RECIPROCAL,
+  RBN_LEAKY_RELU,  // `low` is the slope below zero
+  RBN_ELU,         // `low` · (e^x - 1) below zero
+  RBN_MISH,
 } rbn_activation_kind;
 
-typedef enum rbn_operation { RBN_ADD = 0, RBN_SUB, RBN_MUL, RBN_DIV } rbn_operation;
+// The larger and smaller one is a NaN where either operand is.
+typedef enum rbn_operation { RBN_ADD = 0, RBN_SUB, RBN_MUL, RBN_DIV, RBN_MAXIMUM, RBN_MINIMUM } rbn_operation;
 
 // Pixels that share a row of sums: a multiple of every tile's number of pixels.
 enum { RBN_SUMS_BLOCK = 48 };
@@ -142,6 +146,24 @@ typedef struct rbn_window {
 // [tile][tap][tile_pixels]. Entries of the last tile beyond `count` are not written.
 void rbn_gather_rows(const rbn_window *window, size_t first, size_t count, size_t tile_pixels, const float **rows);
 
+// A weighted sum of `count` rows of `channels` elements, added up in their order: one pixel of a resampled image.
+typedef struct rbn_blend_task {
+  const float *const *rows;
+  const float *weights;
+  size_t count;
+  size_t channels;
+  float *output;
+} rbn_blend_task;
+
+// Normalises each of `rows` rows of `columns` elements by its own mean and biased variance, in double precision.
+typedef struct rbn_row_norm_task {
+  const float *input;
+  const float *weight, *bias;  // [columns], or null
+  double eps;
+  float *output;  // may be input
+  size_t rows, columns;
+} rbn_row_norm_task;
+
 // One window of a pooling layer, already clipped to the image: rows × columns input pixels.
 typedef struct rbn_pool_task {
   const float *input;    // the window's first pixel
@@ -187,7 +209,8 @@ typedef struct rbn_binary_task {
 
 // The kernels that every instruction set has beside its convolution tiles.
 //
-// channel_sums adds the sum of each channel over the rows, in double precision and row order, to its last argument.
+// channel_sums adds the sum of each channel over the rows, in double precision and row order, to its last argument;
+// channel_squares the sum of their squares. softmax_rows writes e^x / Σ e^x for each dense row; zeros where all are -inf.
 // window_means writes [taps][channels], for a window of stride 1: the mean over all positions of the window of what each
 // tap reads, from the image's sums of each channel. Its scratch holds (kernel_height + kernel_width + 1) * channels.
 // transpose writes output[c * output_stride + r] = input[r * input_stride + c].
@@ -201,6 +224,10 @@ typedef struct rbn_binary_task {
   void rbn_mean_pool_##suffix(const rbn_pool_task *, float divisor);                                              \
   void rbn_channel_sums_##suffix(const float *, size_t rows, size_t row_stride, size_t channels, double *);       \
   void rbn_calibrate_##suffix(const rbn_calibration_task *);                                                      \
+  void rbn_channel_squares_##suffix(const float *, size_t rows, size_t row_stride, size_t channels, double *);    \
+  void rbn_row_norm_##suffix(const rbn_row_norm_task *);                                                          \
+  void rbn_softmax_rows_##suffix(const float *, size_t rows, size_t columns, float *);                            \
+  void rbn_blend_##suffix(const rbn_blend_task *);                                                                \
   void rbn_affine_##suffix(const rbn_affine_task *);                                                              \
   void rbn_window_means_##suffix(const rbn_window *, const double *totals, double *scratch, float *means);         \
   void rbn_unary_##suffix(const float *, float *, size_t count, rbn_activation);                                  \

@@ -31,6 +31,11 @@ package protocol CompiledOperator: Sendable {
   /// - Parameter collectsSums: Whether ``RunContext/outputSums`` will be there.
   func specialized(_ inputs: [Operand?], _ output: Operand, threads: Int, collectsSums: Bool) throws
     -> any CompiledOperator
+  /// Whether inputs of rank 4 may lie in either format; the others want theirs channels-last.
+  var acceptsAnyFormat: Bool { get }
+
+  /// The format in which the output costs least. Asked for where every reader of the output accepts any.
+  func outputFormat(_ inputs: [Operand?], _ shape: Shape) -> MemoryFormat
 
   /// Bytes of scratch memory that ``run(_:_:_:)`` needs for these operands.
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int
@@ -50,6 +55,8 @@ extension CompiledOperator {
   package func specialized(_ inputs: [Operand?], _ output: Operand, threads: Int, collectsSums: Bool) throws
     -> any CompiledOperator
   { self }
+  package var acceptsAnyFormat: Bool { false }
+  package func outputFormat(_ inputs: [Operand?], _ shape: Shape) -> MemoryFormat { MemoryFormat(shape) }
   package func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int { 0 }
   package func aliasedInput(_ inputs: [Operand?], _ output: Operand) -> Int? { nil }
 

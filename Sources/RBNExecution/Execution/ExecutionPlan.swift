@@ -34,6 +34,8 @@ package struct ExecutionPlan: Sendable {
   /// Where the network's inputs and outputs lie, in the order of the graph's.
   package let inputs: [Operand]
   package let outputs: [Operand]
+  /// The dtypes of the outputs; every value is computed in float32.
+  package let outputDTypes: [DType]
   /// The sums that are made of inputs before the first step.
   package let inputSums: [(operand: Operand, sums: CollectedSums)]
   /// The memory of one call in flight, in bytes.

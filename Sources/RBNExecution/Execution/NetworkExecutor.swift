@@ -85,12 +85,12 @@ package final class NetworkExecutor: Sendable {
     for (node, compiled) in zip(graph.nodes, compiled) {
       for (index, input) in node.inputs.enumerated() where !compiled.consumedParameters.contains(index) {
         guard let input, let tensor = graph.tensor(of: input) else { continue }
-        constants[input] = try tensor.converted(to: .float32)
+        constants[input] = try tensor.computable()
       }
     }
     for output in graph.outputs {
       if let tensor = graph.tensor(of: output.value) {
-        constants[output.value] = try tensor.converted(to: .float32)
+        constants[output.value] = try tensor.computable()
       }
     }
     self.constants = constants
@@ -136,7 +136,9 @@ package final class NetworkExecutor: Sendable {
     try execute(
       entry.plan, inputs, arena, isCancelled: isCancelled, afterInputs: didFinishPart,
       afterStep: { _, _ in didFinishPart() })
-    let outputs = try entry.plan.outputs.map { try read($0, arena) }
+    let outputs = try zip(entry.plan.outputs, entry.plan.outputDTypes).map {
+      try read($0, arena).converted(to: $1)
+    }
     didFinishPart()
     return outputs
   }
@@ -157,7 +159,10 @@ package final class NetworkExecutor: Sendable {
           name: step.name, module: step.module, op: step.op.name,
           tensor: try executor.read(step.output, arena)))
     }
-    return (try plan.outputs.map { try executor.read($0, arena) }, values)
+    let outputs = try zip(plan.outputs, plan.outputDTypes).map {
+      try executor.read($0, arena).converted(to: $1)
+    }
+    return (outputs, values)
   }
 
   package struct ObservedValue: Sendable {
@@ -175,12 +180,14 @@ package final class NetworkExecutor: Sendable {
       throw RBNError(.outOfMemory, .system, "the arena has no memory")
     }
     for (index, tensor) in inputs.enumerated() {
-      guard tensor.dtype.isFloatingPoint else {
+      let declared = graph.inputs[index].dtype
+      guard tensor.dtype.isFloatingPoint == declared.isFloatingPoint else {
         throw RBNError(
           .unsupportedDType, .input, location: "input \(graph.inputs[index].name)",
-          "the network takes floating-point tensors, got \(tensor.dtype)")
+          "the network takes \(declared.isFloatingPoint ? "floating-point" : "\(declared)") tensors, got \(tensor.dtype)"
+        )
       }
-      try write(try tensor.converted(to: .float32), plan.inputs[index], base)
+      try write(try tensor.computable(), plan.inputs[index], base)
     }
     afterInputs()
     for (operand, sums) in plan.inputSums { collect(sums, of: operand, base) }
@@ -248,5 +255,21 @@ package final class NetworkExecutor: Sendable {
       Layout(table: kernels, pool: pool).channelsFirst(
         source, out, batch: x.batch, channels: x.channels, pixels: x.height * x.width)
     }
+  }
+}
+
+extension Tensor {
+  /// The elements in float32, in which everything is computed.
+  ///
+  /// - Throws: `tensor.unsupported-dtype` for integers that float32 does not hold exactly.
+  func computable() throws -> Tensor {
+    if !dtype.isFloatingPoint, dtype.byteSize >= 4 {
+      let limit = Double(ExactIntegers.limit)
+      guard doubles.allSatisfy({ $0.magnitude <= limit }) else {
+        throw RBNError(
+          .unsupportedDType, .input, "holds integers beyond ±\(ExactIntegers.limit), which are not supported")
+      }
+    }
+    return try converted(to: .float32)
   }
 }

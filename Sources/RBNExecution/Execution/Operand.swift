@@ -17,6 +17,12 @@ package struct Operand: Sendable {
   package var count: Int { shape.reduce(1) { $0 &* $1 } }
   package var strides: [Int] { format.strides(shape) }
 
+  /// The format that an operator keeps when it works element by element: parameters follow the activations.
+  package var layoutFormat: MemoryFormat {
+    if case .constant = location { return MemoryFormat(shape) }
+    return format
+  }
+
   /// Whether all of its elements lie in memory in the same order as those of `other`.
   package func isCongruent(to other: Operand) -> Bool {
     shape == other.shape && (format == other.format || MemoryFormat.coincide(shape))

@@ -14,12 +14,17 @@ struct Planner {
     var layout = PlanLayout(graph: graph, constants: constants)
     let types = try graph.inferTypes(inputShapes: inputShapes)
     // Step 0 brings the inputs in; node i is step i + 1; a last step takes the outputs out.
-    for (input, shape) in zip(graph.inputs, inputShapes) { try layout.declare(input.value, shape, at: 0) }
+    for (input, shape) in zip(graph.inputs, inputShapes) {
+      let operand = Operand(location: .arena(0), shape: shape, format: MemoryFormat(shape))
+      try layout.declare(input.value, operand, at: 0)
+    }
+    let readers = graph.readers
     for (index, node) in graph.nodes.enumerated() {
       guard let type = types[node.outputs[0].index] else {
         throw RBNError(.malformedGraph, .model, location: node.place, "its output has no type")
       }
-      try layout.place(node, compiled[index], shape: type.shape, at: index + 1)
+      let isFree = readers[node.outputs[0].index].allSatisfy { compiled[$0].acceptsAnyFormat }
+      try layout.place(node, compiled[index], shape: type.shape, choosesFormat: isFree, at: index + 1)
     }
     try layout.placeSums(compiled, threads: threads)
     let operators = try specialize(layout)
@@ -58,6 +63,7 @@ struct Planner {
     return ExecutionPlan(
       inputShapes: inputShapes, steps: steps, inputs: try graph.inputs.map { try layout.operand($0.value) },
       outputs: try graph.outputs.map { try layout.operand($0.value) },
+      outputDTypes: graph.outputs.map { types[$0.value.index]?.dtype ?? .float32 },
       inputSums: try layout.sums.filter { $0.value.isExternal }.sorted { $0.key.index < $1.key.index }
         .compactMap { value, sums in
           guard let collected = sums.collected(memory) else { return nil }
@@ -124,10 +130,10 @@ private struct PlanLayout {
 
   func operands(_ inputs: [Graph.ValueID?]) -> [Operand?] { inputs.map { $0.flatMap { values[$0.index] } } }
 
-  mutating func declare(_ value: Graph.ValueID, _ shape: Shape, at step: Int) throws {
+  mutating func declare(_ value: Graph.ValueID, _ operand: Operand, at step: Int) throws {
     bufferOf[value] = buffers.count
-    buffers.append(.init(byteCount: try shape.byteCount(of: .float32), lifetime: step...step))
-    values[value.index] = Operand(location: .arena(0), shape: shape, format: MemoryFormat(shape))
+    buffers.append(.init(byteCount: try operand.shape.byteCount(of: .float32), lifetime: step...step))
+    values[value.index] = operand
   }
 
   mutating func extend(_ value: Graph.ValueID, to step: Int) {
@@ -149,10 +155,15 @@ private struct PlanLayout {
   }
 
   /// Gives a node's output its place: an input's memory when the operator moves no data, else memory of its own.
-  mutating func place(_ node: Graph.Node, _ compiled: any CompiledOperator, shape: Shape, at step: Int) throws
-  {
+  ///
+  /// - Parameter choosesFormat: Whether everything that reads the output accepts any format.
+  mutating func place(
+    _ node: Graph.Node, _ compiled: any CompiledOperator, shape: Shape, choosesFormat: Bool, at step: Int
+  ) throws {
     let output = node.outputs[0]
-    let target = Operand(location: .arena(0), shape: shape, format: MemoryFormat(shape))
+    let format =
+      choosesFormat ? compiled.outputFormat(operands(node.inputs), shape) : MemoryFormat(shape)
+    let target = Operand(location: .arena(0), shape: shape, format: format)
     for input in node.inputs { if let input { extend(input, to: step) } }
     let alias = compiled.aliasedInput(operands(node.inputs), target).flatMap { node.inputs[$0] }
     if let alias, let buffer = bufferOf[alias] {
@@ -160,7 +171,7 @@ private struct PlanLayout {
       values[output.index] = target
       isAlias.append(true)
     } else {
-      try declare(output, shape, at: step)
+      try declare(output, target, at: step)
       isAlias.append(false)
     }
   }

@@ -13,6 +13,10 @@ package enum Activation: Hashable, Sendable {
   case gelu
   case geluTanh
   case exp, tanh, neg, abs, sqrt, rsqrt, reciprocal
+  case leakyRelu(slope: Float)
+  /// alpha · (exp(x) − 1) below zero.
+  case elu(alpha: Float)
+  case mish
 
   /// `clamp(0, inf)`.
   package static let relu = Activation.clamp(min: 0, max: .infinity)
@@ -38,7 +42,12 @@ package enum Activation: Hashable, Sendable {
     case .reciprocal: self = .reciprocal
     case .abs: self = .abs
     case .tanh: self = .tanh
-    case .pow: return nil
+    case .mish: self = .mish
+    case .leakyRelu(let slope): self = .leakyRelu(slope: Float(slope))
+    case .elu(let alpha, scale: 1, inputScale: 1): self = .elu(alpha: Float(alpha))
+    case .pow, .elu, .softplus, .log, .log2, .log1p, .expm1, .sin, .cos, .erf, .sign, .floor, .ceil, .trunc,
+      .round, .logicalNot:
+      return nil
     }
   }
 
@@ -46,8 +55,8 @@ package enum Activation: Hashable, Sendable {
   package var isClamp: Bool { kernel.kind == Int32(RBN_CLAMP.rawValue) }
 
   var kernel: rbn_activation {
-    func plain(_ kind: some RawRepresentable<UInt32>) -> rbn_activation {
-      rbn_activation(kind: Int32(kind.rawValue), low: -.infinity, high: .infinity)
+    func plain(_ kind: some RawRepresentable<UInt32>, low: Float = -.infinity) -> rbn_activation {
+      rbn_activation(kind: Int32(kind.rawValue), low: low, high: .infinity)
     }
     return switch self {
     case .identity: plain(RBN_CLAMP)
@@ -65,6 +74,9 @@ package enum Activation: Hashable, Sendable {
     case .sqrt: plain(RBN_SQRT)
     case .rsqrt: plain(RBN_RSQRT)
     case .reciprocal: plain(RBN_RECIPROCAL)
+    case .leakyRelu(let slope): plain(RBN_LEAKY_RELU, low: slope)
+    case .elu(let alpha): plain(RBN_ELU, low: alpha)
+    case .mish: plain(RBN_MISH)
     }
   }
 }

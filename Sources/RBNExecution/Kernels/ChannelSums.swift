@@ -44,4 +44,22 @@ package struct ChannelSums: Sendable {
       }
     }
   }
+
+  /// Writes (batch, channels) sums of squares. Images are summed whole, one a piece of work.
+  package func squares(
+    input: UnsafePointer<Float>, batch: Int, pixels: Int, channels: Int, sums: UnsafeMutablePointer<Double>
+  ) {
+    let function = table.channelSquares.function
+    sums.update(repeating: 0, count: batch * channels)
+    // A run of channels is a piece of work: whole cache lines, so that threads don't share any.
+    let run = Swift.max(64, (channels + 7) / 8)
+    let runs = (channels + run - 1) / run
+    pool.parallelFor(count: batch * runs) { index, _ in
+      let (image, part) = index.quotientAndRemainder(dividingBy: runs)
+      let first = part * run
+      function(
+        input + image * pixels * channels + first, pixels, channels, Swift.min(run, channels - first),
+        sums + image * channels + first)
+    }
+  }
 }

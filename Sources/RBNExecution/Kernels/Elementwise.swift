@@ -13,6 +13,35 @@ package struct Elementwise: Sendable {
     self.pool = pool
   }
 
+  /// The operations that have vector kernels.
+  package enum Operation: Sendable {
+    case add, sub, mul, div, maximum, minimum
+
+    /// The kernels' counterpart of an operator; `nil` when they have none.
+    package init?(_ function: Binary.Function) {
+      switch function {
+      case .add: self = .add
+      case .sub: self = .sub
+      case .mul: self = .mul
+      case .div: self = .div
+      case .maximum: self = .maximum
+      case .minimum: self = .minimum
+      default: return nil
+      }
+    }
+
+    var kernel: Int32 {
+      switch self {
+      case .add: Int32(RBN_ADD.rawValue)
+      case .sub: Int32(RBN_SUB.rawValue)
+      case .mul: Int32(RBN_MUL.rawValue)
+      case .div: Int32(RBN_DIV.rawValue)
+      case .maximum: Int32(RBN_MAXIMUM.rawValue)
+      case .minimum: Int32(RBN_MINIMUM.rawValue)
+      }
+    }
+  }
+
   /// output = function(input), `count` elements.
   package func unary(
     _ function: Activation, _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, count: Int
@@ -22,9 +51,19 @@ package struct Elementwise: Sendable {
     }
   }
 
+  /// output = function(input), for functions without a vector kernel.
+  package func map(
+    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, count: Int,
+    _ function: (Float) -> Float
+  ) {
+    forEachPiece(count, unit: 1) { first, length in
+      for i in first..<first + length { output[i] = function(input[i]) }
+    }
+  }
+
   /// output = a ∘ b, `count` elements each.
   package func binary(
-    _ function: Binary.Function, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ function: Operation, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
     _ output: UnsafeMutablePointer<Float>, count: Int
   ) {
     let kernel = table.binary.function
@@ -39,7 +78,7 @@ package struct Elementwise: Sendable {
 
   /// output = a ∘ scalar, or scalar ∘ a when `scalarIsFirst`.
   package func binary(
-    _ function: Binary.Function, _ a: UnsafePointer<Float>, scalar: Float, scalarIsFirst: Bool = false,
+    _ function: Operation, _ a: UnsafePointer<Float>, scalar: Float, scalarIsFirst: Bool = false,
     _ output: UnsafeMutablePointer<Float>, count: Int
   ) {
     let kernel = table.binaryScalar.function
@@ -51,7 +90,7 @@ package struct Elementwise: Sendable {
 
   /// output(n, p, c) = a(n, p, c) ∘ b(c), or b(n, c) when `isPerInstance`; operands swapped when `rowIsFirst`.
   package func binary(
-    _ function: Binary.Function, _ a: UnsafePointer<Float>, row b: UnsafePointer<Float>, isPerInstance: Bool,
+    _ function: Operation, _ a: UnsafePointer<Float>, row b: UnsafePointer<Float>, isPerInstance: Bool,
     rowIsFirst: Bool = false, _ output: UnsafeMutablePointer<Float>, batch: Int, pixels: Int, channels: Int
   ) {
     let kernel = table.binary.function
@@ -64,6 +103,25 @@ package struct Elementwise: Sendable {
           b: b + image * channels, output: output + offset + first, rows: length / channels,
           channels: channels)
         kernel(&task)
+      }
+    }
+  }
+
+  /// output(r, c) = a(r, c) ∘ b(r); operands swapped when `numberIsFirst`.
+  package func binary(
+    _ function: Operation, _ a: UnsafePointer<Float>, numberPerRow b: UnsafePointer<Float>,
+    numberIsFirst: Bool = false, _ output: UnsafeMutablePointer<Float>, rows: Int, channels: Int
+  ) {
+    let kernel = table.binaryScalar.function
+    let operation = function.kernel
+    guard rows > 1 else {
+      return binary(
+        function, a, scalar: b[0], scalarIsFirst: numberIsFirst, output, count: rows * channels)
+    }
+    forEachPiece(rows * channels, unit: channels) { first, length in
+      for row in first / channels..<(first + length) / channels {
+        kernel(
+          operation, numberIsFirst ? 1 : 0, a + row * channels, b[row], output + row * channels, channels)
       }
     }
   }
@@ -119,17 +177,6 @@ package struct Elementwise: Sendable {
     let length = Swift.max(Self.pieceSize / unit, 1) * unit
     pool.parallelFor(count: (count + length - 1) / length) { index, _ in
       body(index * length, Swift.min(length, count - index * length))
-    }
-  }
-}
-
-extension Binary.Function {
-  fileprivate var kernel: Int32 {
-    switch self {
-    case .add: Int32(RBN_ADD.rawValue)
-    case .sub: Int32(RBN_SUB.rawValue)
-    case .mul: Int32(RBN_MUL.rawValue)
-    case .div: Int32(RBN_DIV.rawValue)
     }
   }
 }

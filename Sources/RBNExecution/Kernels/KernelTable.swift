@@ -8,6 +8,10 @@ package struct KernelTable: Sendable {
   package typealias MeanPoolFunction = @Sendable @convention(c) (UnsafePointer<rbn_pool_task>?, Float) -> Void
   package typealias ChannelSumsFunction =
     @Sendable @convention(c) (UnsafePointer<Float>?, Int, Int, Int, UnsafeMutablePointer<Double>?) -> Void
+  package typealias SoftmaxFunction =
+    @Sendable @convention(c) (UnsafePointer<Float>?, Int, Int, UnsafeMutablePointer<Float>?) -> Void
+  package typealias RowNormFunction = @Sendable @convention(c) (UnsafePointer<rbn_row_norm_task>?) -> Void
+  package typealias BlendFunction = @Sendable @convention(c) (UnsafePointer<rbn_blend_task>?) -> Void
   package typealias AffineFunction = @Sendable @convention(c) (UnsafePointer<rbn_affine_task>?) -> Void
   package typealias CalibrateFunction =
     @Sendable @convention(c) (UnsafePointer<rbn_calibration_task>?) -> Void
@@ -65,6 +69,10 @@ package struct KernelTable: Sendable {
   package private(set) var meanPool = portable(rbn_mean_pool_portable as MeanPoolFunction)
   package private(set) var channelSums = portable(rbn_channel_sums_portable as ChannelSumsFunction)
   package private(set) var calibrate = portable(rbn_calibrate_portable as CalibrateFunction)
+  package private(set) var channelSquares = portable(rbn_channel_squares_portable as ChannelSumsFunction)
+  package private(set) var rowNorm = portable(rbn_row_norm_portable as RowNormFunction)
+  package private(set) var softmaxRows = portable(rbn_softmax_rows_portable as SoftmaxFunction)
+  package private(set) var blend = portable(rbn_blend_portable as BlendFunction)
   package private(set) var affine = portable(rbn_affine_portable as AffineFunction)
   package private(set) var windowMeans = portable(rbn_window_means_portable as WindowMeansFunction)
   package private(set) var winogradInput = portable(rbn_winograd_input_portable as WinogradInputFunction)
@@ -121,6 +129,10 @@ package struct KernelTable: Sendable {
       meanPool = Entry(function: rbn_mean_pool_avx2, instructionSet: .avx2)
       channelSums = Entry(function: rbn_channel_sums_avx2, instructionSet: .avx2)
       calibrate = Entry(function: rbn_calibrate_avx2, instructionSet: .avx2)
+      channelSquares = Entry(function: rbn_channel_squares_avx2, instructionSet: .avx2)
+      rowNorm = Entry(function: rbn_row_norm_avx2, instructionSet: .avx2)
+      softmaxRows = Entry(function: rbn_softmax_rows_avx2, instructionSet: .avx2)
+      blend = Entry(function: rbn_blend_avx2, instructionSet: .avx2)
       affine = Entry(function: rbn_affine_avx2, instructionSet: .avx2)
       windowMeans = Entry(function: rbn_window_means_avx2, instructionSet: .avx2)
       winogradInput = Entry(function: rbn_winograd_input_avx2, instructionSet: .avx2)
@@ -148,6 +160,10 @@ package struct KernelTable: Sendable {
       meanPool = Entry(function: rbn_mean_pool_avx512, instructionSet: .avx512)
       channelSums = Entry(function: rbn_channel_sums_avx512, instructionSet: .avx512)
       calibrate = Entry(function: rbn_calibrate_avx512, instructionSet: .avx512)
+      channelSquares = Entry(function: rbn_channel_squares_avx512, instructionSet: .avx512)
+      rowNorm = Entry(function: rbn_row_norm_avx512, instructionSet: .avx512)
+      softmaxRows = Entry(function: rbn_softmax_rows_avx512, instructionSet: .avx512)
+      blend = Entry(function: rbn_blend_avx512, instructionSet: .avx512)
       affine = Entry(function: rbn_affine_avx512, instructionSet: .avx512)
       windowMeans = Entry(function: rbn_window_means_avx512, instructionSet: .avx512)
       winogradInput = Entry(function: rbn_winograd_input_avx512, instructionSet: .avx512)
@@ -177,6 +193,8 @@ extension KernelTable: CustomStringConvertible {
       ("depthwise", depthwise.instructionSet), ("grouped", grouped.instructionSet),
       ("max_pool", maxPool.instructionSet),
       ("mean_pool", meanPool.instructionSet), ("channel_sums", channelSums.instructionSet),
+      ("channel_squares", channelSquares.instructionSet), ("row_norm", rowNorm.instructionSet),
+      ("softmax_rows", softmaxRows.instructionSet), ("blend", blend.instructionSet),
       ("calibrate", calibrate.instructionSet), ("instance_affine", affine.instructionSet),
       ("window_means", windowMeans.instructionSet), ("winograd_input", winogradInput.instructionSet),
       ("winograd_output", winogradOutput.instructionSet), ("unary", unary.instructionSet),

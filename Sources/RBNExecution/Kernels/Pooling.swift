@@ -97,17 +97,32 @@ package struct Pooling: Sendable {
   package func adaptiveAverage(
     _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ sizes: Sizes
   ) {
+    let function = table.meanPool.function
+    adaptive(input, output, sizes) { task, count in function(&task, Float(count)) }
+  }
+
+  /// `aten::adaptive_max_pool2d` over the same windows.
+  package func adaptiveMax(
+    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ sizes: Sizes
+  ) {
+    let function = table.maxPool.function
+    adaptive(input, output, sizes) { task, _ in function(&task) }
+  }
+
+  private func adaptive(
+    _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ sizes: Sizes,
+    _ body: (inout rbn_pool_task, _ count: Int) -> Void
+  ) {
     func span(_ position: Int, _ size: Int, _ outputSize: Int) -> Span {
       let start = position * size / outputSize
       return Span(start: start, count: ((position + 1) * size + outputSize - 1) / outputSize - start)
     }
-    let function = table.meanPool.function
     forEachRow(sizes) { image, y in
       let rows = span(y, sizes.height, sizes.outputHeight)
       for x in 0..<sizes.outputWidth {
         let columns = span(x, sizes.width, sizes.outputWidth)
         var task = self.task(input, output, sizes, image, y, x, rows, columns, dilation: (1, 1))
-        function(&task, Float(rows.count * columns.count))
+        body(&task, rows.count * columns.count)
       }
     }
   }

@@ -33,6 +33,14 @@ extension AdaptiveAvgPool2d: ExecutableOperator {
   }
 }
 
+extension AdaptiveMaxPool2d: ExecutableOperator {
+  package func compile(_ node: NodeContext) throws -> any CompiledOperator {
+    CompiledPooling(kernel: "max pool \(node.kernels.maxPool.instructionSet)", table: node.kernels) {
+      $0.adaptiveMax($1, $2, $3)
+    }
+  }
+}
+
 private struct CompiledPooling: CompiledOperator {
   let kernel: String
   let table: KernelTable

@@ -1,37 +1,68 @@
 import RBNGraph
 import RBNTensor
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
+extension Softmax: ExecutableOperator {
+  package func compile(_ node: NodeContext) throws -> any CompiledOperator {
+    CompiledSoftmax(dim: dim, isLogarithmic: false, table: node.kernels)
+  }
+}
 
-extension Softmax: ExecutableOperator, CompiledOperator {
-  package var kernel: String { "softmax in float64" }
+extension LogSoftmax: ExecutableOperator {
+  package func compile(_ node: NodeContext) throws -> any CompiledOperator {
+    CompiledSoftmax(dim: dim, isLogarithmic: true, table: node.kernels)
+  }
+}
 
-  package func run(_ inputs: [Operand?], _ output: Operand, _ context: RunContext) throws {
+/// Rows that lie densely by a vector kernel; others, and logarithms, line by line in float64.
+private struct CompiledSoftmax: CompiledOperator {
+  let dim: Int
+  let isLogarithmic: Bool
+  let table: KernelTable
+  var kernel: String {
+    isLogarithmic ? "log-softmax in float64" : "softmax \(table.softmaxRows.instructionSet)"
+  }
+  var acceptsAnyFormat: Bool { true }
+
+  func outputFormat(_ inputs: [Operand?], _ shape: Shape) -> MemoryFormat {
+    (inputs.first ?? nil)?.layoutFormat ?? MemoryFormat(shape)
+  }
+
+  func run(_ inputs: [Operand?], _ output: Operand, _ context: RunContext) throws {
     let input = try input(inputs, 0)
-    let axis = try axis(dim, rank: input.shape.rank)
+    let axis = try Softmax(dim: dim).axis(dim, rank: input.shape.rank)
     let size = input.shape.rank > 0 ? input.shape[axis] : 1
-    let (sourceStrides, targetStrides) = (input.strides, output.strides)
-    let (step, targetStep) = input.shape.rank > 0 ? (sourceStrides[axis], targetStrides[axis]) : (1, 1)
-    let outer = Shape(input.shape.indices.map { $0 == axis ? 1 : input.shape[$0] })
-    let (source, target) = (context.pointer(input), context.pointer(output))
-    StridedIteration(shape: outer, strides: [sourceStrides, targetStrides]).forEachRow { row in
-      for i in 0..<row.count {
-        let from = source + row.offsets.0 + i &* row.strides.0
-        let to = target + row.offsets.1 + i &* row.strides.1
-        var largest = -Float.infinity
-        for j in 0..<size { largest = max(largest, from[j &* step]) }
-        var sum = 0.0
-        for j in 0..<size { sum += exp(Double(from[j &* step]) - Double(largest)) }
-        for j in 0..<size {
-          to[j &* targetStep] = Float(exp(Double(from[j &* step]) - Double(largest)) / sum)
-        }
+    if size == 0 || output.count == 0 { return }
+    if !isLogarithmic, input.isCongruent(to: output), input.shape.rank == 0 || input.strides[axis] == 1 {
+      return runRows(
+        context.pointer(input), context.pointer(output), rows: output.count / size, size, context)
+    }
+    Lines.forEach(input, axis: axis, output, targetStrides: output.strides, context) { line in
+      var largest = -Float.infinity
+      for j in 0..<size {
+        let value = line.from[j &* line.step]
+        if value > largest || value.isNaN { largest = value }
       }
+      let shift = Double(largest)
+      var sum = 0.0
+      for j in 0..<size { sum += CFunctions.exp(Double(line.from[j &* line.step]) - shift) }
+      let logarithm = isLogarithmic ? CFunctions.log(sum) : 0
+      for j in 0..<size {
+        let value = Double(line.from[j &* line.step]) - shift
+        line.to[j &* line.targetStep] =
+          Float(isLogarithmic ? value - logarithm : CFunctions.exp(value) / sum)
+      }
+    }
+  }
+
+  private func runRows(
+    _ source: UnsafePointer<Float>, _ target: UnsafeMutablePointer<Float>, rows: Int, _ size: Int,
+    _ context: RunContext
+  ) {
+    let function = table.softmaxRows.function
+    let block = max(1, 4096 / size)
+    context.pool.parallelFor(count: (rows + block - 1) / block) { index, _ in
+      let first = index * block
+      function(source + first * size, min(block, rows - first), size, target + first * size)
     }
   }
 }

@@ -1,14 +1,6 @@
 import RBNGraph
 import RBNTensor
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
 extension Unary: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
     CompiledUnary(function: function, table: node.kernels)
@@ -19,6 +11,11 @@ private struct CompiledUnary: CompiledOperator {
   let function: Unary.Function
   let table: KernelTable
   var kernel: String { "elementwise \(table.unary.instructionSet)" }
+  var acceptsAnyFormat: Bool { true }
+
+  func outputFormat(_ inputs: [Operand?], _ shape: Shape) -> MemoryFormat {
+    (inputs.first ?? nil)?.layoutFormat ?? MemoryFormat(shape)
+  }
 
   func run(_ inputs: [Operand?], _ output: Operand, _ context: RunContext) throws {
     let x = try input(inputs, 0)
@@ -26,13 +23,18 @@ private struct CompiledUnary: CompiledOperator {
     // A parameter of rank 4 is not channels-last: bring it into the output's order first.
     let isCongruent = x.isCongruent(to: output)
     if !isCongruent {
-      StridedIteration.copy(shape: x.shape, from: source, x.strides, to: target, output.strides)
+      StridedCopy(table: table, pool: context.pool).run(
+        x.shape, from: source, x.strides, to: target, output.strides)
     }
-    let from = isCongruent ? source : target
+    let from = isCongruent ? UnsafePointer(source) : UnsafePointer(target)
+    let elementwise = Elementwise(table: table, pool: context.pool)
     if let activation = Activation(function) {
-      Elementwise(table: table, pool: context.pool).unary(activation, from, target, count: output.count)
-    } else if case .pow(let exponent) = function {
-      for i in 0..<output.count { target[i] = Float(pow(Double(from[i]), exponent)) }
+      elementwise.unary(activation, from, target, count: output.count)
+    } else if function == .pow(exponent: 2) {
+      elementwise.binary(.mul, from, from, target, count: output.count)
+    } else {
+      let reference = function.reference
+      elementwise.map(from, target, count: output.count) { Float(reference(Double($0))) }
     }
   }
 }

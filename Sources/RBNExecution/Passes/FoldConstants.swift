@@ -5,6 +5,9 @@ import RBNTensor
 package enum FoldConstants: GraphPass {
   package static let name = "fold-constants"
 
+  /// Results with more elements stay in the graph.
+  private static let elementLimit = 1 << 24
+
   package static func run(_ graph: inout Graph) throws {
     var kept: [Graph.Node] = []
     var replacement: [Graph.ValueID: Graph.ValueID] = [:]
@@ -17,12 +20,14 @@ package enum FoldConstants: GraphPass {
         continue
       }
       do {
-        let inputs = tensors.map { $0.map(ReferenceTensor.init) }
-        guard let result = try op.evaluate(inputs).first else {
+        let types = tensors.map { $0.map { TensorType($0.shape, $0.dtype) } }
+        guard let type = try op.inferTypes(types).first, try type.shape.elementCount() <= elementLimit,
+          let result = try op.evaluate(tensors.map { $0.map(ReferenceTensor.init) }).first
+        else {
           kept.append(node)
           continue
         }
-        let tensor = try result.tensor(.float64)
+        let tensor = try result.tensor(type.dtype.isFloatingPoint ? .float64 : type.dtype)
         replacement[node.outputs[0]] = graph.addParameter(tensor, suggestedKey: node.name + ".folded")
       } catch let error as RBNError {
         throw error.at(node.place)

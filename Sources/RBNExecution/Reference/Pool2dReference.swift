@@ -73,3 +73,25 @@ extension AdaptiveAvgPool2d: ReferenceOperator {
     ]
   }
 }
+
+extension AdaptiveMaxPool2d: ReferenceOperator {
+  /// The maximum over rows ⌊i·H/H'⌋ ..< ⌈(i+1)·H/H'⌉ and the columns alike.
+  package func evaluate(_ inputs: [ReferenceTensor?]) throws -> [ReferenceTensor] {
+    let x = try value(inputs, 0)
+    let shape = try inferTypes(inputs.map(type))[0].shape
+    func bin(_ position: Int, _ size: Int, _ bins: Int) -> Range<Int> {
+      position * size / bins..<((position + 1) * size + bins - 1) / bins
+    }
+    return [
+      ReferenceTensor(shape: shape) { index in
+        var window: [Double] = []
+        for row in bin(index[2], x.shape[2], outputSize[0]) {
+          for column in bin(index[3], x.shape[3], outputSize[1]) {
+            window.append(x[[index[0], index[1], row, column]])
+          }
+        }
+        return Reduction.Function.amax.reference(window)
+      }
+    ]
+  }
+}

@@ -33,6 +33,7 @@ extension ExportedProgram {
     let signature = try module.member("signature")
     inputSpecs = try signature.member("input_specs").list(InputSpec.init)
     outputSpecs = try signature.member("output_specs").list(OutputSpec.init)
+    outputNames = OutputTree.names(module)
     let graph = try module.member("graph")
     inputs = try graph.member("inputs").list(Argument.init)
     outputs = try graph.member("outputs").list(Argument.init)

@@ -148,6 +148,8 @@ package struct ExportedProgram: Sendable {
   package var symIntValues: [String: SymInt]
   package var inputSpecs: [InputSpec]
   package var outputSpecs: [OutputSpec]
+  /// The names of ``outputSpecs`` where the network returns a dict; nil otherwise.
+  package var outputNames: [String]?
   package var rangeConstraints: [String: RangeConstraint]
   /// The major and the minor version of the schema.
   package var schemaVersion: (major: Int, minor: Int)

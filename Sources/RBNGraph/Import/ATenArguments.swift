@@ -12,7 +12,9 @@ struct ATenArguments {
     case string(String)
     case tensor(Graph.ValueID)
     case tensors([Graph.ValueID])
+    case optionalTensors([Graph.ValueID?])
     case ints([Int])
+    case doubles([Double])
     case size(SymbolicSize)
     case sizes([SymbolicSize])
     case dtype(DType?)
@@ -61,7 +63,7 @@ struct ATenArguments {
   private static func accepts(_ parameter: ATenSignature.Parameter, _ value: Value) -> Bool {
     switch (parameter.kind, value) {
     case (_, .none): parameter.isOptional
-    case (.tensor, .tensors): parameter.isList
+    case (.tensor, .tensors), (.tensor, .optionalTensors), (.float, .doubles): parameter.isList
     // Python numbers stand for tensors in `x + 1`.
     case (.tensor, .tensor), (.tensor, .int), (.tensor, .double), (.tensor, .size): !parameter.isList
     case (.int, .ints), (.symbolicInt, .ints), (.int, .sizes), (.symbolicInt, .sizes): parameter.isList
@@ -107,6 +109,38 @@ extension ATenArguments {
   func tensors(_ name: String) throws -> [Graph.ValueID] {
     guard case .tensors(let values) = try value(name) else { throw wrong(name, "a list of tensors") }
     return values
+  }
+
+  func optionalTensors(_ name: String) throws -> [Graph.ValueID?] {
+    switch try value(name) {
+    case .tensors(let values): return values
+    case .optionalTensors(let values): return values
+    default: throw wrong(name, "a list of tensors")
+    }
+  }
+
+  func doubles(_ name: String) throws -> [Double] {
+    switch try value(name) {
+    case .doubles(let numbers): return numbers
+    case .ints(let numbers): return numbers.map { Double($0) }
+    default: throw wrong(name, "a list of numbers")
+    }
+  }
+
+  /// Whether the schema has this argument.
+  func has(_ name: String) -> Bool { values[name] != nil }
+
+  /// Whether a number was given as an integer.
+  func isWhole(_ name: String) -> Bool {
+    switch values[name] {
+    case .int, .size: true
+    default: false
+    }
+  }
+
+  func isNone(_ name: String) throws -> Bool {
+    if case .none = try value(name) { return true }
+    return false
   }
 
   func bool(_ name: String) throws -> Bool {
@@ -172,6 +206,19 @@ extension ATenArguments {
 
   /// As an attribute of one of our operators.
   func intsAttribute(_ name: String) throws -> Attribute { .ints(try ints(name)) }
+
+  /// The dtype asked for, if any: float32, or one of integers or booleans.
+  ///
+  /// - Throws: `import.unsupported-dtype` for another floating-point dtype.
+  func dtype(_ name: String) throws -> DType? {
+    switch try value(name) {
+    case .none: return nil
+    case .dtype(let dtype?) where dtype == .float32 || !dtype.isFloatingPoint: return dtype
+    default:
+      try requireFloat32(name)
+      return .float32
+    }
+  }
 
   /// Checks that a computation is asked for in float32, or in the dtype of its input.
   func requireFloat32(_ name: String) throws {

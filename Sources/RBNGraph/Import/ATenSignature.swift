@@ -69,6 +69,8 @@ struct ATenSignature: Sendable {
       isList = true
       listLength = Int(type[type.index(after: bracket)...].dropLast())
       type = type[..<bracket]
+      // The elements of a `Tensor?[]` may be absent.
+      if type.last == "?" { type = type.dropLast() }
     }
     guard let kind = Kind(rawValue: String(type)) else { return nil }
     var fallback: ExportedProgram.Argument?

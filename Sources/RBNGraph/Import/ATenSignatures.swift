@@ -13,9 +13,10 @@ enum ATenSignatures {
   }()
 
   /// One schema a line.
-  static let lines: [Substring] = [convolution, elementwise, reduction, view, copy, size].flatMap {
-    $0.split(separator: "\n")
-  }
+  static let lines: [Substring] = [
+    convolution, elementwise, reduction, view, copy, size, activation, comparison, layer, statistics,
+    rearrangement, creation,
+  ].flatMap { $0.split(separator: "\n") }
 
   private static let convolution = """
     conv2d.default(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=[1, 1], SymInt[2] \

@@ -49,7 +49,7 @@ package enum ExportedProgramImporter {
 private struct ProgramImporter {
   private let program: ExportedProgram
   private var context = ImportContext()
-  /// Values that the exporter recorded with a dtype other than float32.
+  /// Values that the exporter recorded with a dtype that networks here don't compute in.
   private var foreign: [Graph.ValueID: String] = [:]
   private var symbolic: [[Bool]] = []
 
@@ -98,10 +98,11 @@ extension ProgramImporter {
     guard let meta = program.tensorValues[name], meta.layout == .strided else {
       throw RBNError(.importInterface, .model, location: location, "is not described as a dense tensor")
     }
-    guard meta.scalarType.dtype == .float32 else {
+    guard let dtype = meta.scalarType.dtype, dtype == .float32 || !dtype.isFloatingPoint else {
       let dtype = meta.scalarType.dtype.map { "\($0)" } ?? "code \(meta.scalarType.code)"
       throw RBNError(
-        .importDType, .model, location: location, "has the dtype \(dtype); only float32 is supported",
+        .importDType, .model, location: location,
+        "has the dtype \(dtype); float32, integers and bool are supported",
         advice: "export the network in float32: model.float()")
     }
     let example = meta.sizes.compactMap(\.example)
@@ -111,9 +112,10 @@ extension ProgramImporter {
     _ = try Shape(example).byteCount(of: .float32)
     let isSymbolic = meta.sizes.map(\.isSymbolic)
     let value = context.graph.addInput(
-      name, shape: zip(example, isSymbolic).map { $1 ? nil : $0 }, exampleShape: Shape(example))
+      name, dtype: dtype, shape: zip(example, isSymbolic).map { $1 ? nil : $0 },
+      exampleShape: Shape(example))
     symbolic.append(isSymbolic)
-    context.setType(TensorType(Shape(example)), of: value)
+    context.setType(TensorType(Shape(example), dtype), of: value)
     try context.bindTensor(name, to: value, strides: meta.strides.compactMap(\.example))
   }
 }
@@ -159,6 +161,11 @@ extension ProgramImporter {
         try context.write(value, to: subject, result: names[0])
       } else {
         try context.bindTensor(names[0], to: value, strides: strides(names[0]))
+      }
+    case .values(let values):
+      guard names.count == values.count else { throw wrongResults(names.count, values.count) }
+      for (name, value) in zip(names, values) {
+        try context.bindTensor(name, to: value, strides: strides(name))
       }
     case .first(let value, let others):
       guard let first = names.first else { throw wrongResults(0, 1) }
@@ -247,7 +254,10 @@ extension ProgramImporter {
     case .scalarType(let type): return .dtype(type.dtype)
     case .memoryFormat(let format): return .memoryFormat(format)
     case .device, .layout: return .placement
-    case .optionalTensors, .floats, .bools, .strings:
+    case .optionalTensors(let names):
+      return .optionalTensors(try names.map { try $0.map { try context.read($0) } })
+    case .floats(let values): return .doubles(values)
+    case .bools, .strings:
       throw RBNError(
         .importArguments, .model, "has a list argument of a kind that no supported operator takes")
     case .unsupported(let kind):
@@ -259,8 +269,14 @@ extension ProgramImporter {
   private mutating func check(_ name: String) throws {
     guard let meta = program.tensorValues[name] else { return }
     let value = try context.traced(name).cached
-    if meta.scalarType.dtype != .float32 {
+    if !Self.isSupported(meta.scalarType.dtype) {
       foreign[value] = meta.scalarType.dtype.map { "\($0)" } ?? "code \(meta.scalarType.code)"
+    } else if let type = context.type(of: value), let recorded = meta.scalarType.dtype,
+      Self.kind(type.dtype) != Self.kind(recorded)
+    {
+      throw RBNError(
+        .importDType, .model, "\(name) has the dtype \(type.dtype), but the exporter recorded \(recorded)",
+        advice: "export the program again; if it persists, report it with the program")
     }
     let recorded = meta.sizes.map(\.example)
     let found = try context.shape(of: value)
@@ -270,6 +286,19 @@ extension ProgramImporter {
         .importShapes, .model, "\(name) has the shape \(found), but the exporter recorded (\(text))",
         advice: "export the program again; if it persists, report it with the program")
     }
+  }
+}
+
+extension ProgramImporter {
+  /// Whether values of a dtype are computed: float32, integers, booleans.
+  private static func isSupported(_ dtype: DType?) -> Bool {
+    dtype == .float32 || dtype.map { !$0.isFloatingPoint } == true
+  }
+
+  private enum Kind { case boolean, integer, floatingPoint }
+
+  private static func kind(_ dtype: DType) -> Kind {
+    dtype == .bool ? .boolean : dtype.isFloatingPoint ? .floatingPoint : .integer
   }
 }
 
@@ -293,11 +322,18 @@ extension ExportedProgram.SymInt {
 extension ProgramImporter {
   mutating func addOutputs() throws {
     var results: [(name: String, value: Graph.ValueID)] = []
+    // The results come last, after the buffers that the program changes.
+    let userOutputs = program.outputSpecs.count {
+      if case .userOutput = $0 { true } else { false }
+    }
+    let names = program.outputNames.flatMap { $0.count == userOutputs ? $0 : nil }
+    var position = -1
     for spec in program.outputSpecs {
+      if case .userOutput = spec { position += 1 }
       switch spec {
       case .userOutput(.tensor(let name)):
         do {
-          results.append((name, try context.read(name)))
+          results.append((names?[position] ?? name, try context.read(name)))
         } catch let error as RBNError {
           throw error.at("output \(name)")
         }
@@ -314,7 +350,7 @@ extension ProgramImporter {
     }
     var used: Set<String> = []
     for (name, value) in results {
-      var unique = results.count == 1 ? "output" : name
+      var unique = results.count == 1 && names == nil ? "output" : name
       while !used.insert(unique).inserted { unique += "_again" }
       context.graph.outputs.append(Graph.Output(name: unique, value: value))
     }
@@ -332,7 +368,7 @@ extension ProgramImporter {
     return graph
   }
 
-  /// Checks what outputs depend on: no buffer that the program changes, and float32 throughout.
+  /// Checks what outputs depend on: no buffer that the program changes, and no floating point but float32.
   private func checkRead(_ graph: Graph) throws {
     for node in graph.nodes {
       for input in node.inputs.compactMap({ $0 }) {
@@ -342,10 +378,6 @@ extension ProgramImporter {
             .importTrainingMode, .model, location: place,
             "the program changes the buffer \(context.originalKey(key)) that its outputs depend on",
             advice: "call model.eval() before torch.export.export")
-        }
-        if let dtype = graph.parameters[key]?.dtype, !dtype.isFloatingPoint {
-          throw RBNError(
-            .importDType, .model, location: node.place, "computes with \(key), which is of dtype \(dtype)")
         }
       }
       if let dtype = node.outputs.compactMap({ foreign[$0] }).first {

@@ -100,6 +100,11 @@ enum FixedSizes {
       // The sum is likely to be divided by a literal count.
       guard let axes = try? reduction.axes(rank: x0.rank) else { return true }
       return !axes.contains { changed.contains($0) }
+    case let upsample as Upsample2d:
+      // Literal sizes are likely to be those of the example, or of a part of the network that shrinks with it.
+      guard let sizes = upsample.outputSize, sizes.contains(where: \.isLiteral) else { return true }
+      return !changed.contains(2) && !changed.contains(3)
+    case let argument as ArgReduction where argument.dim == nil: return changed.isEmpty
     default: return true
     }
   }

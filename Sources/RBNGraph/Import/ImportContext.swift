@@ -17,6 +17,8 @@ struct ImportContext {
   var storages: [TracedStorage] = []
   private var nodeNames: Set<String> = []
   private var folder = ParameterFolder()
+  /// Values that are computed of parameters alone.
+  private var constants: Set<Graph.ValueID> = []
   /// Keys of buffers that the program writes to.
   private(set) var mutatedBuffers: [String: String] = [:]
 
@@ -109,7 +111,39 @@ extension ImportContext {
     _ = try inferred[0].shape.byteCount(of: inferred[0].dtype)
     let value = graph.append(op, inputs, module: module, name: uniqueName())
     setType(inferred[0], of: value)
+    if inputs.allSatisfy({ $0.map { isConstant($0) } ?? true }) { constants.insert(value) }
     return value
+  }
+
+  /// Whether a value is a parameter, or computed of parameters alone.
+  func isConstant(_ value: Graph.ValueID) -> Bool { graph.isParameter(value) || constants.contains(value) }
+
+  /// The bytes of tensors that programs may ask for as constants.
+  private static let constantLimit = 1 << 28
+
+  /// A parameter that the program makes itself: `zeros`, `arange`, …
+  ///
+  /// - Throws: `import.unsupported-arguments` when it would be larger than any real network needs.
+  mutating func constant(
+    _ shape: Shape, dtype: DType, _ element: (Int) -> Double
+  ) throws -> Graph.ValueID {
+    let stored: DType = dtype.isFloatingPoint ? .float32 : dtype
+    guard try shape.byteCount(of: .float64) <= Self.constantLimit else {
+      throw RBNError(
+        .importUnsupportedArguments, .model, "makes a constant of shape \(shape), which is too large")
+    }
+    let wide = try Tensor(shape: shape, dtype: .float64) { bytes in
+      let out = bytes.bindMemory(to: Double.self)
+      for index in out.indices { out[index] = element(index) }
+    }
+    let value = graph.addParameter(try wide.converted(to: stored), suggestedKey: "\(nodeName).constant")
+    setType(TensorType(shape, stored), of: value)
+    return value
+  }
+
+  /// A number as a tensor without dimensions.
+  mutating func scalar(_ number: Double, dtype: DType = .float32) throws -> Graph.ValueID {
+    try constant([], dtype: dtype) { _ in number }
   }
 
   /// The parameter, as the state dict has it, that a value is the transpose of.

@@ -12,11 +12,20 @@ extension Lowerings {
       try convolution(&context, arguments, padding: .ints(try namedPadding(context, arguments)))
     },
     "convolution.default": { context, arguments in
-      guard try !arguments.bool("transposed") else {
-        throw unsupported("is a transposed convolution, which is not supported")
+      if try arguments.bool("transposed") { return try transposedConvolution(&context, arguments) }
+      guard try arguments.ints("output_padding").allSatisfy({ $0 == 0 }) else {
+        throw unsupported("pads the output of a convolution")
       }
       return try convolution(&context, arguments, padding: try arguments.intsAttribute("padding"))
     },
+    "conv1d.default": { context, arguments in
+      try convolution(&context, arguments, padding: try arguments.intsAttribute("padding"))
+    },
+    "conv1d.padding": { context, arguments in
+      try convolution(&context, arguments, padding: .ints(try namedPadding(context, arguments)))
+    },
+    "conv_transpose2d.input": { try transposedConvolution(&$0, $1) },
+    "conv_transpose1d.default": { try transposedConvolution(&$0, $1) },
     "batch_norm.default": { context, arguments in
       let hasStatistics = try arguments.optionalTensor("running_mean") != nil
       let isTraining = try arguments.bool("training")
@@ -34,33 +43,6 @@ extension Lowerings {
       return .first(try batchNorm(&context, arguments, hasStatistics: false), others: savedStatistics)
     },
     "_native_batch_norm_legit.default": eitherMode, "_native_batch_norm_legit_functional.default": eitherMode,
-    "linear.default": { context, arguments in
-      let inputs = [
-        try arguments.tensor("input"), try arguments.tensor("weight"), try arguments.optionalTensor("bias"),
-      ]
-      return .value(try context.emit(Linear(), inputs))
-    },
-    "addmm.default": { context, arguments in
-      guard try arguments.double("alpha") == 1, try arguments.double("beta") == 1 else {
-        throw unsupported("scales its terms by alpha or beta")
-      }
-      let bias = try arguments.tensor("self")
-      let x = try arguments.tensor("mat1")
-      let weight = try linearWeight(&context, try arguments.tensor("mat2"))
-      let outputs = try context.shape(of: weight)[0]
-      if try context.shape(of: bias).dimensions == [outputs] {
-        return .value(try context.emit(Linear(), [x, weight, bias]))
-      }
-      return .value(try context.emit(Binary(.add), [bias, try context.emit(Linear(), [x, weight, nil])]))
-    },
-    "mm.default": { context, arguments in
-      let weight = try linearWeight(&context, try arguments.tensor("mat2"))
-      return .value(try context.emit(Linear(), [try arguments.tensor("self"), weight, nil]))
-    },
-    "matmul.default": { context, arguments in
-      let weight = try linearWeight(&context, try arguments.tensor("other"))
-      return .value(try context.emit(Linear(), [try arguments.tensor("self"), weight, nil]))
-    },
     "adaptive_avg_pool2d.default": adaptivePool, "_adaptive_avg_pool2d.default": adaptivePool,
     "avg_pool2d.default": { context, arguments in
       var attributes = try window(arguments)
@@ -73,21 +55,6 @@ extension Lowerings {
     "max_pool2d.default": { context, arguments in .value(try maxPool(&context, arguments)) },
     "max_pool2d_with_indices.default": { context, arguments in
       .first(try maxPool(&context, arguments), others: "the indices of a max pooling, which are not computed")
-    },
-    "mean.dim": { try reduction(.mean, &$0, $1) },
-    "sum.dim_IntList": { try reduction(.sum, &$0, $1) },
-    "mean.default": { context, arguments in
-      try arguments.requireFloat32("dtype")
-      return .value(
-        try context.emit(Reduction(.mean, dims: [], keepdim: false), [try arguments.tensor("self")]))
-    },
-    "softmax.int": { context, arguments in
-      try arguments.requireFloat32("dtype")
-      return .value(try softmax(&context, arguments))
-    },
-    "_softmax.default": { context, arguments in
-      guard try !arguments.bool("half_to_float") else { throw unsupported("computes in half precision") }
-      return .value(try softmax(&context, arguments))
     },
   ]
 
@@ -108,17 +75,51 @@ extension Lowerings {
   private static func convolution(
     _ context: inout ImportContext, _ arguments: ATenArguments, padding: Attribute
   ) throws -> Lowered {
-    let weight = try arguments.tensor("weight")
-    guard try context.shape(of: weight).rank == 4 else {
-      throw unsupported("is a convolution of \(try context.shape(of: weight).rank - 2) dimensions, not 2")
-    }
-    let op = try Conv2d(
-      Attributes([
-        "stride": try arguments.intsAttribute("stride"), "padding": padding,
-        "dilation": try arguments.intsAttribute("dilation"), "groups": .int(try arguments.int("groups")),
-      ]))
+    var attributes = Attributes([
+      "stride": try arguments.intsAttribute("stride"), "padding": padding,
+      "dilation": try arguments.intsAttribute("dilation"), "groups": .int(try arguments.int("groups")),
+    ])
     return .value(
-      try context.emit(op, [try arguments.tensor("input"), weight, try arguments.optionalTensor("bias")]))
+      try overKernel(&context, arguments, &attributes, ["stride": 1, "padding": 0, "dilation": 1]) {
+        try Conv2d($0)
+      })
+  }
+
+  private static func transposedConvolution(
+    _ context: inout ImportContext, _ arguments: ATenArguments
+  ) throws -> Lowered {
+    var attributes = Attributes(["groups": .int(try arguments.int("groups"))])
+    let neutral = ["stride": 1, "padding": 0, "dilation": 1, "output_padding": 0]
+    for name in neutral.keys { attributes.set(name, try arguments.intsAttribute(name)) }
+    return .value(try overKernel(&context, arguments, &attributes, neutral) { try ConvTranspose2d($0) })
+  }
+
+  /// Emits a convolution of two dimensions; one of one dimension as one of images and kernels of one row, `neutral` being what
+  /// its attributes are for the height.
+  private static func overKernel(
+    _ context: inout ImportContext, _ arguments: ATenArguments, _ attributes: inout Attributes,
+    _ neutral: [String: Int], _ make: (Attributes) throws -> any Operator
+  ) throws -> Graph.ValueID {
+    let (x, weight) = (try arguments.tensor("input"), try arguments.tensor("weight"))
+    let bias = try arguments.optionalTensor("bias")
+    switch try context.shape(of: weight).rank {
+    case 4: return try context.emit(try make(attributes), [x, weight, bias])
+    case 3:
+      for (name, height) in neutral {
+        guard case .list(let values)? = attributes[name] else { continue }
+        switch values.count {
+        case 1: attributes.set(name, .list([.int(height), values[0]]))
+        // Padding before and after.
+        case 2: attributes.set(name, .list([.int(height), values[0], .int(height), values[1]]))
+        default: throw unsupported("has \(values.count) elements of \(name) for one dimension")
+        }
+      }
+      let op = try make(attributes)
+      let kernel = try insertAxis(&context, weight, at: 2)
+      return try overRows(&context, x) { try $0.emit(op, [$1, kernel, bias]) }
+    case let rank:
+      throw unsupported("is a convolution of \(rank - 2) dimensions; those of 1 and 2 are supported")
+    }
   }
 
   /// Top, left, bottom, right for `padding='same'`, which puts the odd one behind.
@@ -127,13 +128,14 @@ extension Lowerings {
     switch try arguments.string("padding") {
     case "valid": return [0]
     case "same":
+      let kernel = weight.dropFirst(2)
       var dilation = try arguments.ints("dilation")
-      if dilation.count == 1 { dilation.append(dilation[0]) }
+      while dilation.count < kernel.count, let last = dilation.last { dilation.append(last) }
       let stride = try arguments.ints("stride")
-      guard weight.rank == 4, dilation.count == 2, stride.allSatisfy({ $0 == 1 }) else {
+      guard dilation.count == kernel.count, stride.allSatisfy({ $0 == 1 }) else {
         throw unsupported("pads a convolution with a stride by 'same'")
       }
-      let totals = try zip(dilation, [weight[2], weight[3]]).map { dilation, kernel in
+      let totals = try zip(dilation, kernel).map { dilation, kernel in
         let (total, overflow) = dilation.multipliedReportingOverflow(by: max(kernel, 1) - 1)
         guard !overflow, total >= 0 else { throw unsupported("has a dilation of \(dilation)") }
         return total
@@ -156,17 +158,6 @@ extension Lowerings {
     return try context.emit(BatchNorm(Attributes(["eps": .double(try arguments.double("eps"))])), inputs)
   }
 
-  /// The weight (O, I) of a `Linear` whose matrix is `matrix` (I, O).
-  private static func linearWeight(
-    _ context: inout ImportContext, _ matrix: Graph.ValueID
-  ) throws -> Graph.ValueID {
-    if let weight = context.transposed(matrix) { return weight }
-    guard context.graph.isParameter(matrix), try context.shape(of: matrix).rank == 2 else {
-      throw unsupported("multiplies by a matrix that is not a parameter")
-    }
-    return try context.emit(Permute(dims: [1, 0]), [matrix])
-  }
-
   private static let adaptivePool: Lowering = { context, arguments in
     let op = try AdaptiveAvgPool2d(Attributes(["output_size": try arguments.intsAttribute("output_size")]))
     return .value(try context.emit(op, [try arguments.tensor("self")]))
@@ -186,25 +177,5 @@ extension Lowerings {
     var attributes = try window(arguments)
     attributes.set("dilation", try arguments.intsAttribute("dilation"))
     return try context.emit(MaxPool2d(attributes), [try arguments.tensor("self")])
-  }
-
-  private static func reduction(
-    _ function: Reduction.Function, _ context: inout ImportContext, _ arguments: ATenArguments
-  ) throws -> Lowered {
-    try arguments.requireFloat32("dtype")
-    var attributes = Attributes(["keepdim": .bool(try arguments.bool("keepdim"))])
-    if case .none = try arguments.value("dim") {
-      attributes.set("dim", .ints([]))
-    } else {
-      attributes.set("dim", try arguments.intsAttribute("dim"))
-    }
-    return .value(try context.emit(Reduction(function, attributes), [try arguments.tensor("self")]))
-  }
-
-  private static func softmax(_ context: inout ImportContext, _ arguments: ATenArguments) throws
-    -> Graph.ValueID
-  {
-    let op = try Softmax(Attributes(["dim": .int(try arguments.int("dim"))]))
-    return try context.emit(op, [try arguments.tensor("self")])
   }
 }

@@ -7,6 +7,48 @@ import RBNTensor
 package struct Binary: Operator {
   package enum Function: String, Hashable, Sendable, CaseIterable {
     case add, sub, mul, div
+    case maximum, minimum, pow
+    case equal, notEqual, less, lessOrEqual, greater, greaterOrEqual
+    case logicalAnd, logicalOr, logicalXor
+    /// Rounded towards negative infinity, and towards zero.
+    case floorDivide, truncateDivide
+    /// With the sign of the divisor, as Python's `%`.
+    case remainder
+    /// x where positive, else other · x; `aten::prelu` with its weight reshaped to be broadcast.
+    case prelu
+
+    /// The ATen overload.
+    package var name: String {
+      switch self {
+      case .add, .sub, .mul, .div: "aten.\(rawValue).Tensor"
+      case .maximum: "aten.maximum.default"
+      case .minimum: "aten.minimum.default"
+      case .pow: "aten.pow.Tensor_Tensor"
+      case .equal: "aten.eq.Tensor"
+      case .notEqual: "aten.ne.Tensor"
+      case .less: "aten.lt.Tensor"
+      case .lessOrEqual: "aten.le.Tensor"
+      case .greater: "aten.gt.Tensor"
+      case .greaterOrEqual: "aten.ge.Tensor"
+      case .logicalAnd: "aten.logical_and.default"
+      case .logicalOr: "aten.logical_or.default"
+      case .logicalXor: "aten.logical_xor.default"
+      case .floorDivide: "aten.floor_divide.default"
+      case .truncateDivide: "aten.div.Tensor_mode"
+      case .remainder: "aten.remainder.Tensor"
+      case .prelu: "aten.prelu.default"
+      }
+    }
+
+    /// Whether the result is true or false.
+    package var isPredicate: Bool {
+      switch self {
+      case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual, .logicalAnd, .logicalOr,
+        .logicalXor:
+        true
+      default: false
+      }
+    }
   }
 
   package var function: Function
@@ -23,10 +65,10 @@ package struct Binary: Operator {
   }
 
   /// Every name that ``init(name:_:)`` accepts.
-  package static var names: [String] { Function.allCases.map { "aten.\($0).Tensor" } }
+  package static var names: [String] { Function.allCases.map(\.name) }
 
   package init(name: String, _ attributes: Attributes) throws {
-    guard let function = Function.allCases.first(where: { "aten.\($0).Tensor" == name }) else {
+    guard let function = Function.allCases.first(where: { $0.name == name }) else {
       throw RBNError(.unsupportedOperator, .model, "\(name) is not a binary function known here")
     }
     self.function = function
@@ -35,7 +77,7 @@ package struct Binary: Operator {
     alpha = try attributes.double("alpha", default: 1)
   }
 
-  package var name: String { "aten.\(function).Tensor" }
+  package var name: String { function.name }
 
   package var attributes: Attributes {
     var attributes = Attributes()
@@ -49,12 +91,20 @@ package struct Binary: Operator {
 
   package func inferTypes(_ inputs: [TensorType?]) throws -> [TensorType] {
     let a = try required(inputs, 0, "self")
-    guard scalar == nil else { return [a] }
+    if let scalar {
+      let isInteger = scalar.rounded() == scalar && scalar.magnitude <= Double(ExactIntegers.limit)
+      return [TensorType(a.shape, resultType(a.dtype.promoted(withNumber: isInteger)))]
+    }
     let b = try required(inputs, 1, "other")
     guard let shape = Self.broadcast(a.shape, b.shape) else {
       throw shapeMismatch("the shapes \(a.shape) and \(b.shape) can't be broadcast together")
     }
-    return [TensorType(shape, a.dtype)]
+    return [TensorType(shape, resultType(a.dtype.promoted(with: b.dtype)))]
+  }
+
+  private func resultType(_ operands: DType) -> DType {
+    if function.isPredicate { return .bool }
+    return function == .div ? operands.floatingPoint : operands
   }
 
   /// The common shape of two tensors by the rules of NumPy; `nil` when they have none.

@@ -22,10 +22,28 @@ package enum OperatorTable {
       Softmax.name: { try Softmax($0) },
       Expand.name: { try Expand($0) },
       Identity.name: { try Identity($0) },
+      AdaptiveMaxPool2d.name: { try AdaptiveMaxPool2d($0) },
+      Cast.name: { try Cast($0) },
+      ConvTranspose2d.name: { try ConvTranspose2d($0) },
+      Cumsum.name: { try Cumsum($0) },
+      Flip.name: { try Flip($0) },
+      GroupNorm.name: { try GroupNorm($0) },
+      IndexSelect.name: { try IndexSelect($0) },
+      LayerNorm.name: { try LayerNorm($0) },
+      LogSoftmax.name: { try LogSoftmax($0) },
+      MatMul.name: { try MatMul($0) },
+      Roll.name: { try Roll($0) },
+      ScaledDotProductAttention.name: { try ScaledDotProductAttention($0) },
+      TopK.name: { try TopK($0) },
+      Where.name: { try Where($0) },
     ]
-    for function in Reduction.Function.allCases {
+    for function in Reduction.Function.all {
       makers[function.name] = { try Reduction(function, $0) }
     }
+    for function in ArgReduction.Function.allCases {
+      makers[function.name] = { try ArgReduction(function, $0) }
+    }
+    for mode in Upsample2d.Mode.allCases { makers[mode.name] = { try Upsample2d(mode, $0) } }
     for name in Unary.names { makers[name] = { try Unary(name: name, $0) } }
     for name in Binary.names { makers[name] = { try Binary(name: name, $0) } }
     return makers

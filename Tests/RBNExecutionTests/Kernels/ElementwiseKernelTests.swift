@@ -95,7 +95,9 @@ import Testing
     var numbers = Numbers(seed: count)
     let (a, b) = (numbers.floats(count), numbers.floats(count))
     let (x, y) = (try GuardedFloats(a), try GuardedFloats(b))
-    let exact: [(Binary.Function, (Float, Float) -> Float)] = [(.add, +), (.sub, -), (.mul, *), (.div, /)]
+    let exact: [(Elementwise.Operation, (Float, Float) -> Float)] = [
+      (.add, +), (.sub, -), (.mul, *), (.div, /), (.maximum, max), (.minimum, min),
+    ]
     try onEach { e, label in
       for (f, apply) in exact {
         let out = try GuardedFloats(count)
@@ -115,7 +117,9 @@ import Testing
     let (batch, pixels) = (2, 7)
     let a = numbers.floats(batch * pixels * channels), b = numbers.floats(batch * channels)
     let (x, y) = (try GuardedFloats(a), try GuardedFloats(b))
-    let exact: [(Binary.Function, (Float, Float) -> Float)] = [(.add, +), (.sub, -), (.mul, *), (.div, /)]
+    let exact: [(Elementwise.Operation, (Float, Float) -> Float)] = [
+      (.add, +), (.sub, -), (.mul, *), (.div, /), (.maximum, max), (.minimum, min),
+    ]
     try onEach { e, label in
       for (f, apply) in exact {
         for isPerInstance in [false, true] {
