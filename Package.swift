@@ -45,7 +45,7 @@ let package = Package(
     .testTarget(name: "RBNExecutionTests", dependencies: ["RBNExecution", "RBNFormats", "CRBNKernels"]),
     .testTarget(name: "RBNImageTests", dependencies: ["RBNImage", "CLibCrypto"]),
     .testTarget(name: "RBNRuntimeTests", dependencies: ["RBNRuntime", "RBNFormats"]),
-    .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "rbn"]),
+    .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "RBNFormats", "rbn"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -23,6 +23,7 @@ public struct ImageClassifier: Sendable {
   /// Makes a classifier.
   ///
   /// - Parameters:
+  ///   - model: a network with one image input and one vector of class scores as output.
   ///   - preprocessing: in place of the model's own. One must be there: a wrong guess would give wrong classes.
   ///   - labels: in place of the model's own.
   /// - Throws: `classification.not-a-classifier`, `classification.preprocessing`, `classification.label-count`.
@@ -31,7 +32,7 @@ public struct ImageClassifier: Sendable {
       throw RBNError(
         .preprocessingMismatch, .usage, file: model.file,
         "the model does not say how an image becomes its input",
-        advice: "give the preprocessing that the network was trained with, such as torchvision")
+        advice: "give the one that the network was trained with: --preprocessing torchvision, for one")
     }
     let graph = model.executor.sourceGraph
     do {
@@ -49,7 +50,7 @@ public struct ImageClassifier: Sendable {
   /// Classifies a JPEG or PNG file.
   ///
   /// - Returns: the `topK` likeliest classes, likeliest first.
-  /// - Throws: ``RBNTensor/RBNError`` of subject input that names the file; what ``Model/run(_:)-([Tensor])`` throws.
+  /// - Throws: `RBNError` of subject input that names the file; what ``Model/run(_:)-([Tensor])`` throws.
   public func classify(imageAt path: String, topK: Int = 5) async throws -> [Classification] {
     try await classify(topK: topK) { [try RGBImage(contentsOf: path, limits: imageLimits)] }.first ?? []
   }
@@ -114,6 +115,21 @@ public struct ImageClassifier: Sendable {
       let scores = try outputs[0].reshaped(to: [batch.count, classCount])
       return try Classification.top(topK, of: scores, areProbabilities: endsInSoftmax, labels: labels)
     }
+  }
+}
+
+extension Model {
+  /// Classifies a JPEG or PNG file by the model's own preprocessing and labels: an ``ImageClassifier`` in one call.
+  ///
+  /// - Returns: the `topK` likeliest classes, likeliest first.
+  /// - Throws: as ``ImageClassifier/init(model:preprocessing:labels:)`` and ``ImageClassifier/classify(imageAt:topK:)``.
+  public func predict(imageAt path: String, topK: Int = 5) async throws -> [Classification] {
+    try await ImageClassifier(model: self).classify(imageAt: path, topK: topK)
+  }
+
+  /// Classifies a JPEG or PNG in memory, as ``predict(imageAt:topK:)`` does a file.
+  public func predict(encodedImage bytes: [UInt8], topK: Int = 5) async throws -> [Classification] {
+    try await ImageClassifier(model: self).classify(encodedImage: bytes, topK: topK)
   }
 }
 

@@ -32,7 +32,7 @@ public struct Model: Sendable {
   /// Nothing in the file is executed. This reads the file and packs the weights on the calling thread; in a service
   /// ``load(contentsOf:options:)`` does so elsewhere.
   ///
-  /// - Throws: ``RBNTensor/RBNError``: of subject model, naming the file and the entry, key or op at fault; of subject
+  /// - Throws: `RBNError`: of subject model, naming the file and the entry, key or op at fault; of subject
   ///   usage for options that don't fit the file.
   public init(contentsOf path: String, options: ModelOptions = ModelOptions()) throws {
     let execution = try options.execution()

@@ -16,6 +16,10 @@ public struct ModelInspection: Codable, Hashable, Sendable {
 
   /// An operation of the graph as it was written.
   public struct Layer: Codable, Hashable, Sendable {
+    /// Unique among the layers.
+    public var name: String
+    /// The names of the layers and network inputs whose results it reads, in order; without parameters.
+    public var inputs: [String]
     /// The path in the PyTorch module tree, with `#1` for the module's second call.
     public var module: String
     /// The ATen overload.
@@ -31,6 +35,10 @@ public struct ModelInspection: Codable, Hashable, Sendable {
 
   /// An operation of the plan: what is left after the passes.
   public struct Step: Codable, Hashable, Sendable {
+    /// Unique among the steps.
+    public var name: String
+    /// The names of the steps and network inputs whose results it reads, in order; without parameters.
+    public var inputs: [String]
     /// The path in the PyTorch module tree, with `#1` for the module's second call.
     public var module: String
     /// The ATen overload, or `fused.…` for what only passes make.
@@ -53,6 +61,10 @@ public struct ModelInspection: Codable, Hashable, Sendable {
     public var inputs: [TensorDescription]
     /// The names of the tensors that the network gives, in order.
     public var outputs: [String]
+    /// For each output the name of the layer that gives it.
+    public var outputLayers: [String]
+    /// For each output the name of the step that gives it.
+    public var outputSteps: [String]
     /// The shapes that layers and plan are shown for: the exporter's example, or the architecture's usual size; one image
     /// where the batch size is free.
     public var exampleShapes: [[Int]]
@@ -72,7 +84,8 @@ public struct ModelInspection: Codable, Hashable, Sendable {
     public var instructionSet: String
     /// The sum over ``layers``.
     public var multiplyAdds: Int
-    /// The Representative BatchNorm layers that the plan runs as one operation, in whatever spelling the graph has them.
+    /// The calls of Representative BatchNorm layers that the plan runs as one operation each, in whatever spelling the
+    /// graph has them.
     public var representativeBatchNormCount: Int
   }
 
@@ -84,6 +97,8 @@ public struct ModelInspection: Codable, Hashable, Sendable {
   public var tensors: [TensorEntry]
   /// The number of elements of the state dict.
   public var parameterCount: Int
+  /// The size of the state dict in the file's dtypes, in bytes.
+  public var weightByteCount: Int
   /// What wrote the file: names and versions, where it says so.
   public var producer: [String: String]
   /// Where the model came from, where it says so.
@@ -142,6 +157,7 @@ public struct ModelInspection: Codable, Hashable, Sendable {
       TensorEntry(key: $0.key, dtype: $0.tensor.dtype, shape: $0.tensor.shape.dimensions)
     }
     parameterCount = stateDict.reduce(0) { $0 + $1.tensor.count }
+    weightByteCount = stateDict.reduce(0) { $0 + $1.tensor.byteCount }
     producer = [:]
     provenance = [:]
   }
@@ -164,8 +180,12 @@ extension ModelInspection.Network {
     labelCount = file.labels?.count ?? 0
     goldenTensors = file.golden.map(\.name)
     layers = try Self.layers(graph, shapes)
+    outputLayers = graph.outputs.map { graph.source(of: $0.value) }
+    let nodes = Dictionary(executor.graph.nodes.map { ($0.name, $0) }) { first, _ in first }
+    outputSteps = executor.graph.outputs.map { executor.graph.source(of: $0.value) }
     steps = plan.steps.map { step in
       ModelInspection.Step(
+        name: step.name, inputs: nodes[step.name].map { executor.graph.sources(of: $0) } ?? [],
         module: step.module.description, op: step.op.name, fused: Self.fused(step),
         kernel: step.compiled.kernel, outputShape: step.output.shape.dimensions, isAlias: step.isAlias)
     }
@@ -175,10 +195,13 @@ extension ModelInspection.Network {
       let (total, overflow) = sum.addingReportingOverflow(layer.multiplyAdds)
       return overflow ? .max : total
     }
-    representativeBatchNormCount = plan.steps.count { step in
+    // What is centred in place for another reader is a second operation of the same call.
+    let norms = plan.steps.filter { step in
       let affine = step.op as? InstanceAffine ?? (step.op as? FusedConv2d)?.affine
       return affine?.hasMean ?? (step.op is RepresentativeBatchNorm)
     }
+    representativeBatchNormCount =
+      Set(norms.map(\.module).filter { !$0.path.isEmpty }).count + norms.count { $0.module.path.isEmpty }
   }
 
   private static func layers(_ graph: Graph, _ shapes: [Shape]) throws -> [ModelInspection.Layer] {
@@ -187,8 +210,8 @@ extension ModelInspection.Network {
       let output = node.outputs.first.flatMap { types[$0.index]?.shape } ?? []
       let weights = node.inputs.compactMap { graph.tensor(of: $0) }
       return ModelInspection.Layer(
-        module: node.module.description, op: node.op.name, outputShape: output.dimensions,
-        parameterCount: weights.reduce(0) { $0 + $1.count },
+        name: node.name, inputs: graph.sources(of: node), module: node.module.description, op: node.op.name,
+        outputShape: output.dimensions, parameterCount: weights.reduce(0) { $0 + $1.count },
         multiplyAdds: graph.multiplyAdds(node, output: output))
     }
   }
@@ -205,5 +228,20 @@ extension ModelInspection.Network {
     if residualIndex < step.inputs.count, step.inputs[residualIndex] != nil { parts.append("residual") }
     if let activation { parts.append(Unary(activation).name) }
     return parts
+  }
+}
+
+extension Graph {
+  /// The node or network input that gives a value; the key of a parameter.
+  fileprivate func source(of value: ValueID) -> String {
+    producers[value.index].map { nodes[$0].name } ?? self[value].name
+  }
+
+  /// The nodes and network inputs that a node reads.
+  fileprivate func sources(of node: Node) -> [String] {
+    node.inputs.compactMap { input in
+      guard let input, !isParameter(input) else { return nil }
+      return source(of: input)
+    }
   }
 }

@@ -2,7 +2,7 @@ import RBNExecution
 
 /// What a caller may say about a network that its file does not.
 public struct ModelOptions: Sendable {
-  /// The network of a bare checkpoint, one of ``architectureNames``; nil when keys and shapes shall tell.
+  /// The network of a bare checkpoint, one of ``Model/architectureNames``; nil when keys and shapes shall tell.
   public var architecture: String?
   /// Where the state dict is in a training checkpoint: dotted keys, `.` for the top level; nil when it is to be
   /// found, which succeeds where there is only one.

@@ -10,6 +10,10 @@ struct RBNCommand: AsyncParsableCommand {
       Models are checkpoints of torch.save (.pth), programs of torch.export (.pt2) and bundles (.rbn), told apart by \
       their content. Nothing in a file is ever executed.
 
+      EXAMPLES
+        rbn predict model.rbn photo.jpg
+        rbn inspect checkpoint.pth
+
       Results go to standard output, everything else to standard error. EXIT STATUS: 0 all is right, 1 a comparison \
       failed, 2 wrong usage, 3 the model can't be used, 4 an input can't be used or an output can't be written.
       """,

@@ -50,4 +50,18 @@ struct Command {
       output: String(decoding: try Data(contentsOf: files[1]), as: UTF8.self),
       errors: String(decoding: try Data(contentsOf: files[2]), as: UTF8.self))
   }
+
+  /// Runs the command with `file` as standard error and without an output, and gives its status.
+  static func run(_ arguments: [String], errorsTo file: FileHandle) throws -> Int32 {
+    let process = Process()
+    process.executableURL = executable
+    process.arguments = arguments
+    process.currentDirectoryURL = root
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = file
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
 }

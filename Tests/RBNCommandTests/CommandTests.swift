@@ -186,6 +186,27 @@ import Testing
     #expect((try json(architectures)["architectures"] as? [String])?.contains("resnet50") == true)
   }
 
+  /// A document that Graphviz takes: balanced, with one box an operation, each reached by an arrow.
+  @Test(arguments: ["layers", "plan"]) func inspectDrawsTheGraph(which: String) throws {
+    let result = try Command.run(["inspect", Self.digits, "--dot", which])
+    #expect(result.status == 0 && result.errors.isEmpty)
+    let lines = result.output.split(separator: "\n")
+    #expect(lines.first == "digraph network {" && lines.last == "}")
+    let arrows = lines.filter { $0.contains(" -> ") }
+    let boxes = lines.filter { $0.hasPrefix("  \"") && !$0.contains(" -> ") && !$0.contains("shape=ellipse") }
+    let targets = Set(arrows.compactMap { $0.split(separator: " -> ").last?.split(separator: " ").first })
+    for box in boxes { #expect(targets.contains(box.split(separator: " ")[0]), "\(box)") }
+    #expect(boxes.count >= 20)
+    #expect(arrows.count >= boxes.count + 1)
+    #expect(result.output.contains(#"[label="layer1.0.conv1\n"#))
+    #expect(
+      result.output.contains(#"[label="layer1.0.bn1\naten.batch_norm.default"]"#) == (which == "layers"))
+    let both = try Command.run(["inspect", Self.digits, "--dot", which, "--json"])
+    #expect(both.status == 2)
+    let none = try Command.run(["inspect", Command.fixture("checkpoints/plain.pth"), "--dot", which])
+    #expect(none.status == 3 && none.output.isEmpty)
+  }
+
   // MARK: usage
 
   @Test(arguments: [
@@ -207,7 +228,7 @@ import Testing
     let help = try Command.run(["--help"])
     #expect(help.status == 0)
     #expect(help.output.contains("EXIT STATUS"))
-    for command in ["predict", "run", "verify", "inspect", "convert"] {
+    for command in ["predict", "run", "verify", "inspect", "convert", "bench"] {
       let result = try Command.run(["help", command])
       #expect(result.status == 0)
       #expect(result.output.contains("EXAMPLES"), "\(command)")

@@ -48,6 +48,8 @@ import Testing
     ]
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: paths[0])))
     #expect(try await classifier.classify(encodedImage: bytes) == expected[0])
+    #expect(try await classifier.model.predict(imageAt: paths[0]) == expected[0])
+    #expect(try await classifier.model.predict(encodedImage: bytes, topK: 2) == Array(expected[0].prefix(2)))
     let images = try paths.map { try RGBImage(contentsOf: $0) }
     #expect(try await classifier.classify(images[1]) == expected[1])
     #expect(try await classifier.classify(images) == expected)

@@ -1,3 +1,4 @@
+import Foundation
 import RBNRuntime
 import Testing
 
@@ -29,6 +30,54 @@ import Testing
     #expect(network.representativeBatchNormCount == 0)
     // 385 million multiply-adds, as the network's authors say: "407M" counts the normalisation too.
     #expect((380_000_000...410_000_000).contains(network.multiplyAdds))
+  }
+
+  /// Every operation reads what comes before it, before and after the passes.
+  @Test(arguments: [Fixtures.digits, Fixtures.efficientNet, Fixtures.path("blocks/pre-activation.pt2")])
+  func theGraphIsConnected(file: String) async throws {
+    let inspection = try await ModelInspection.inspect(contentsOf: file)
+    let network = try #require(inspection.network)
+    let inputs = network.inputs.map(\.name)
+    func check(_ operations: [(name: String, inputs: [String])], outputs: [String]) {
+      var known = Set(inputs)
+      for operation in operations {
+        #expect(!operation.inputs.isEmpty && known.isSuperset(of: operation.inputs), "\(operation.name)")
+        known.insert(operation.name)
+      }
+      #expect(known.isSuperset(of: outputs) && outputs.count == network.outputs.count)
+      #expect(known.count == inputs.count + operations.count)
+    }
+    check(network.layers.map { ($0.name, $0.inputs) }, outputs: network.outputLayers)
+    check(network.steps.map { ($0.name, $0.inputs) }, outputs: network.outputSteps)
+    #expect(network.steps.count < network.layers.count)
+    #expect(inspection.weightByteCount > inspection.parameterCount)
+  }
+
+  /// RBN is recognised in every spelling that the exporter writes.
+  @Test func everyRBNOfTheBlocksIsRecognised() async throws {
+    struct Blocks: Decodable {
+      struct Block: Decodable {
+        var programs: [String]
+        var layers: Int
+        enum CodingKeys: String, CodingKey {
+          case programs
+          case layers = "rbn_layers"
+        }
+      }
+      var blocks: [Block]
+    }
+    let url = URL(fileURLWithPath: Fixtures.path("blocks/blocks.json"))
+    let blocks = try JSONDecoder().decode(Blocks.self, from: Data(contentsOf: url)).blocks
+    #expect(blocks.count { $0.layers > 0 } >= 15)
+    for block in blocks {
+      for program in block.programs {
+        let inspection = try await ModelInspection.inspect(contentsOf: Fixtures.path("blocks/\(program)"))
+        let count = inspection.network?.representativeBatchNormCount
+        // One layer, called twice.
+        let calls = program.hasPrefix("shared-norm") ? 2 : block.layers
+        #expect(count == calls, "\(program)")
+      }
+    }
   }
 
   @Test func aCheckpointOfNoKnownNetworkIsStillListed() async throws {

@@ -66,6 +66,34 @@ import Testing
     }
   }
 
+  /// The same for every tensor of every layer of blocks of several kinds.
+  @Test(arguments: [
+    "basic", "bottleneck-downsample", "inverted-residual", "pre-activation-in-place", "dense-in-place",
+    "basic-batch-norm", "shared-norm",
+  ]) func anyAlteredWeightOfABlockIsNamedByItsLayer(block: String) async throws {
+    let golden = Fixtures.path("blocks/\(block).npz")
+    try await Fixtures.withFolder { folder in
+      let file = folder + "/block.rbn"
+      try await ModelConversion().convert(modelAt: Fixtures.path("blocks/\(block).pt2"), to: file)
+      let bundle = try ModelBundle.read(from: file)
+      let keys = bundle.weights.filter { $0.tensor.dtype == .float32 }.map(\.key)
+      #expect(keys.count >= 8)
+      for (position, weight) in bundle.weights.enumerated() where keys.contains(weight.key) {
+        var altered = bundle
+        var values = weight.tensor.floats
+        let largest = try #require(values.indices.max { abs(values[$0]) < abs(values[$1]) })
+        values[largest] *= 2
+        altered.weights[position].tensor = try Tensor(shape: weight.tensor.shape, scalars: values)
+        try altered.write(to: file)
+        let result = try await Verification.verify(
+          modelAt: file, golden: golden, tolerance: Tolerance(ofLargest: 5e-6))
+        let layer = weight.key.split(separator: ".").dropLast().joined(separator: ".")
+        let name = result.firstDeparture?.name
+        #expect(name == layer, "\(weight.key)")
+      }
+    }
+  }
+
   @Test func goldenTensorsMayLieInTheBundle() async throws {
     try await Fixtures.withFolder { folder in
       let file = folder + "/digits.rbn"

@@ -43,6 +43,9 @@ RBN_INLINE vd load_double_up_to(const double *from, size_t lanes) {
 
 RBN_INLINE vf vnarrow(vd x) { return __builtin_convertvector(x, vf); }
 
+// Rounding a to a' would move every element by (a' - a) x, which is nearly the same for all of an instance whose mean m is
+// far larger than its deviation. The shift takes that up: a x + d = a' x + d + (a - a') m + (a - a') (x - m), and only
+// the last term, of rounding size in x - m, is left out.
 void RBN_NAME(rbn_calibrate)(const rbn_calibration_task *t) {
   for (size_t c = 0; c < t->channels; c += RBN_VECTOR_LENGTH) {
     const size_t lanes = t->channels - c;
@@ -56,8 +59,9 @@ void RBN_NAME(rbn_calibrate)(const rbn_calibration_task *t) {
       d += s * (RBN_ROW(1) * m + RBN_ROW(2));
     }
 #undef RBN_ROW
-    vstore_up_to(t->scale + c, vnarrow(a), lanes);
-    vstore_up_to(t->shift + c, vnarrow(d), lanes);
+    const vf scale = vnarrow(a);
+    vstore_up_to(t->scale + c, scale, lanes);
+    vstore_up_to(t->shift + c, vnarrow(d + (a - vwiden(scale)) * m), lanes);
   }
 }
 

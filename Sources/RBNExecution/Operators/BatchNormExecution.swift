@@ -90,8 +90,11 @@ private struct CompiledNormalisation: CompiledOperator {
           let representative = (means[i] + centring - statistics.mean[c]) * inverse
           factor /= 1 + exp(-(scaleWeight[c] * representative + scaleBias[c]))
         }
-        scale[i] = Float(factor * inverse)
-        shift[i] = Float((bias?[c] ?? 0) + factor * inverse * (centring - statistics.mean[c]))
+        let slope = factor * inverse
+        scale[i] = Float(slope)
+        // What rounding the slope changes at the mean; see rbn_calibrate.
+        let correction = (slope - Double(scale[i])) * means[i]
+        shift[i] = Float((bias?[c] ?? 0) + slope * (centring - statistics.mean[c]) + correction)
       }
     }
     Elementwise(table: table, pool: context.pool).instanceAffine(

@@ -57,7 +57,7 @@ private struct ChannelFormAnalysis {
     let output = node.outputs[0]
     let result: [ChannelForm]
     switch node.op {
-    case let op as Reduction where op.function == .mean: result = mean(node, op)
+    case let op as Reduction: result = reduction(node, op)
     case let op as AdaptiveAvgPool2d where op.outputSize == [1, 1]:
       result = formsOrBase(node.inputs[0]).map(\.mean)
     case is Identity: result = formsOfInput(node, 0)
@@ -117,11 +117,16 @@ private struct ChannelFormAnalysis {
 // MARK: - The ops
 
 extension ChannelFormAnalysis {
-  private func mean(_ node: Graph.Node, _ op: Reduction) -> [ChannelForm] {
-    guard let input = node.inputs[0], let rank = types[input.index]?.shape.rank, rank == 4,
-      let axes = try? op.axes(rank: rank), axes == [2, 3]
+  /// A mean; or a sum where the network fixes the number of pixels, which is a multiple of the mean.
+  private func reduction(_ node: Graph.Node, _ op: Reduction) -> [ChannelForm] {
+    guard let input = node.inputs[0], let shape = types[input.index]?.shape, shape.rank == 4,
+      let axes = try? op.axes(rank: 4), axes == [2, 3]
     else { return [] }
-    return formsOrBase(input).map(\.mean)
+    let means = formsOrBase(input).map(\.mean)
+    if op.function == .mean { return means }
+    guard graph.inputs.allSatisfy({ $0.shape.dropFirst().allSatisfy { $0 != nil } }) else { return [] }
+    let pixels = Double(shape[2]) * Double(shape[3])
+    return means.map { $0.scaled(by: [Double](repeating: pixels, count: $0.channels)) }
   }
 
   private func unary(_ node: Graph.Node, _ op: Unary) -> [ChannelForm] {

@@ -28,9 +28,12 @@ public struct Verification: Codable, Hashable, Sendable {
   /// graph as it was written.
   ///
   /// - Parameters:
+  ///   - path: the model, of any format.
   ///   - golden: a `.npz` file with `inputs/<name>`, `outputs/<name>` and, if wanted, `layers/<module path>[#<call>]`;
   ///     nil for the tensors in the bundle.
-  /// - Throws: ``RBNTensor/RBNError``: of subject model or input, naming the file at fault.
+  ///   - tolerance: how far elements may be from the expected ones.
+  ///   - options: how the model is loaded and run.
+  /// - Throws: `RBNError`: of subject model or input, naming the file at fault.
   public static func verify(
     modelAt path: String, golden: String? = nil, tolerance: Tolerance = Tolerance(),
     options: ModelOptions = ModelOptions()

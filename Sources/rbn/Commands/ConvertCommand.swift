@@ -12,9 +12,12 @@ struct ConvertCommand: AsyncParsableCommand {
       appears complete or not at all.
 
       EXAMPLES
-        rbn convert resnet50.pt2 --output resnet50.rbn --preprocessing torchvision --labels classes.txt
-        rbn convert checkpoint.pth --state-dict-key ema --output net.rbn --store-weights-as float16
-        rbn convert net.pt2 --output net.rbn --golden net.npz --provenance licence=Apache-2.0
+        rbn convert resnet50.pt2 --output resnet50.rbn \\
+          --preprocessing torchvision --labels classes.txt
+        rbn convert checkpoint.pth --state-dict-key ema --output net.rbn \\
+          --store-weights-as float16
+        rbn convert net.pt2 --output net.rbn --golden net.npz \\
+          --provenance licence=Apache-2.0
       """)
 
   enum WeightDType: String, CaseIterable, ExpressibleByArgument {
@@ -30,7 +33,10 @@ struct ConvertCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("A golden file to put into the bundle.", valueName: "file.npz"))
   var golden: String?
 
-  @Option(help: "float32, float16 or bfloat16; kernels and matrices only, the rest stays float32.")
+  @Option(
+    help: ArgumentHelp(
+      "Of kernels and matrices; biases, statistics and calibration weights stay float32.", valueName: "dtype"
+    ))
   var storeWeightsAs = WeightDType.float32
 
   @Option(help: ArgumentHelp("A fact about the model's origin; again for each.", valueName: "key=value"))

@@ -10,6 +10,7 @@ struct InspectCommand: AsyncParsableCommand {
       EXAMPLES
         rbn inspect checkpoint.pth
         rbn inspect resnet50.pt2 --layers --plan
+        rbn inspect resnet50.pt2 --dot plan | dot -Tsvg > plan.svg
         rbn inspect model.rbn --json
         rbn inspect --operators
       """)
@@ -29,6 +30,16 @@ struct InspectCommand: AsyncParsableCommand {
   @Flag(help: "Print everything as JSON.")
   var json = false
 
+  enum DotGraph: String, CaseIterable, ExpressibleByArgument {
+    case layers, plan
+  }
+
+  @Option(
+    help: ArgumentHelp(
+      "Print only the graph, in the DOT language of Graphviz: as written, or as it runs.",
+      valueName: "layers|plan"))
+  var dot: DotGraph?
+
   @Flag(help: "List the operators that a graph may have; needs no model.")
   var operators = false
 
@@ -42,6 +53,9 @@ struct InspectCommand: AsyncParsableCommand {
     guard isListing || model != nil else { throw ValidationError("Name a model.") }
     guard !isListing || model == nil else {
       throw ValidationError("--operators and --architectures list what is known, and take no model.")
+    }
+    guard dot == nil || !(json || isListing) else {
+      throw ValidationError("--dot prints nothing but the graph, and goes with no other output.")
     }
   }
 
@@ -77,6 +91,13 @@ struct InspectCommand: AsyncParsableCommand {
     }
     let inspection = try await ModelInspection.inspect(contentsOf: model, options: modelArguments.options)
     if json { return try StandardOutput.write(json: Document(inspection: inspection)) }
+    if let dot {
+      guard let network = inspection.network else {
+        throw RBNError(
+          .noNetwork, .model, file: model, inspection.networkProblem ?? "there is no graph in the file")
+      }
+      return try StandardOutput.write(DotDocument(network, dot == .plan).text)
+    }
     try StandardOutput.write(summary(inspection))
     if tensors { try StandardOutput.write("\n" + Self.tensorTable(inspection)) }
     guard let network = inspection.network else { return }
@@ -87,13 +108,14 @@ struct InspectCommand: AsyncParsableCommand {
   private func summary(_ inspection: ModelInspection) -> String {
     var facts: [(String, String)] = [
       ("file", inspection.file), ("format", inspection.format.rawValue),
-      ("tensors", "\(inspection.tensors.count), \(Format.count(inspection.parameterCount)) elements"),
+      (
+        "tensors",
+        "\(inspection.tensors.count), \(Format.count(inspection.parameterCount)) elements, "
+          + Format.bytes(inspection.weightByteCount)
+      ),
     ]
-    for (key, value) in (inspection.producer.merging(inspection.provenance) { $1 }).sorted(by: {
-      $0.key < $1.key
-    }) {
-      facts.append((key, value))
-    }
+    if !inspection.producer.isEmpty { facts.append(("written by", Self.producer(inspection.producer))) }
+    for (key, value) in inspection.provenance.sorted(by: { $0.key < $1.key }) { facts.append((key, value)) }
     if let identity = inspection.identity { facts.append(("identity", "sha256 \(identity)")) }
     guard let network = inspection.network else {
       facts.append(("network", inspection.networkProblem ?? "none"))
@@ -113,6 +135,13 @@ struct InspectCommand: AsyncParsableCommand {
       ("activations", "\(Format.bytes(network.arenaByteCount)) a call"), ("kernels", network.instructionSet),
     ]
     return Format.facts(facts)
+  }
+
+  /// `swift-rbn 0.1.0, torch 2.13.0`.
+  private static func producer(_ producer: [String: String]) -> String {
+    let writer = [producer["name"], producer["version"]].compactMap { $0 }.joined(separator: " ")
+    let others = producer.filter { $0.key != "name" && $0.key != "version" }.sorted { $0.key < $1.key }
+    return ([writer] + others.map { "\($0.key) \($0.value)" }).filter { !$0.isEmpty }.joined(separator: ", ")
   }
 
   private static func tensorTable(_ inspection: ModelInspection) -> String {
@@ -148,4 +177,9 @@ struct InspectCommand: AsyncParsableCommand {
     }
     return table.text
   }
+}
+
+extension RBNError.Code {
+  /// A graph is asked for of a checkpoint of no known architecture.
+  static let noNetwork = Self("model.no-network")
 }

@@ -12,8 +12,9 @@ struct PredictCommand: AsyncParsableCommand {
 
       EXAMPLES
         rbn predict efficientnet-lite0.rbn cat.jpg photos/ --top-k 3
-        rbn predict model.rbn 'scans/*.png' --format jsonl --logits > results.jsonl
-        rbn predict resnet50.pth cat.jpg --preprocessing torchvision --labels imagenet_classes.txt
+        rbn predict model.rbn 'scans/*.png' --format jsonl --logits > out.jsonl
+        rbn predict resnet50.pth cat.jpg --preprocessing torchvision \\
+          --labels imagenet_classes.txt
         find . -name '*.jpg' | rbn predict model.rbn - --format csv
       """)
 
@@ -27,10 +28,10 @@ struct PredictCommand: AsyncParsableCommand {
   @Argument(help: "Files, directories, patterns, or - for a list on standard input.")
   var images: [String]
 
-  @Option(help: "The number of classes to print for an image.")
+  @Option(help: ArgumentHelp("The number of classes to print for an image.", valueName: "n"))
   var topK = 5
 
-  @Option(help: "table, json, jsonl or csv.")
+  @Option(help: "How results are printed; jsonl and csv line by line, as they come.")
   var format = OutputFormat.table
 
   @Flag(help: "The same as --format json.")
@@ -42,7 +43,9 @@ struct PredictCommand: AsyncParsableCommand {
   @Flag(help: "Print the index of each class in the table; the other formats always have it.")
   var index = false
 
-  @Option(help: "The number of images that run together, where the network takes any batch size.")
+  @Option(
+    help: ArgumentHelp(
+      "The number of images that run together, where the network takes any batch size.", valueName: "n"))
   var batchSize = 1
 
   @OptionGroup(title: "Images") var imageArguments: ImageArguments

@@ -34,18 +34,21 @@ struct ImageArguments: ParsableArguments {
     return lines
   }
 
+  /// More than any list of labels has, in bytes.
+  private static let longestText = 64 << 20
+
   private static func text(_ path: String) throws -> String {
+    func failure(_ message: String) -> RBNError { RBNError(.unreadableText, .usage, file: path, message) }
+    let data: Data
     do {
-      let data = try Data(contentsOf: URL(fileURLWithPath: path))
-      guard let text = String(data: data, encoding: .utf8) else {
-        throw RBNError(.unreadableText, .usage, file: path, "is not UTF-8 text")
-      }
-      return text.replacing("\r\n", with: "\n")
-    } catch let error as RBNError {
-      throw error
+      let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      data = try file.read(upToCount: longestText + 1) ?? Data()
     } catch {
-      throw RBNError(.unreadableText, .usage, file: path, "can't be read: \(error.localizedDescription)")
+      throw failure("can't be read: \(error.localizedDescription)")
     }
+    guard data.count <= longestText else { throw failure("is longer than \(Format.bytes(longestText))") }
+    guard let text = String(data: data, encoding: .utf8) else { throw failure("is not UTF-8 text") }
+    return text.replacing("\r\n", with: "\n")
   }
 }
 

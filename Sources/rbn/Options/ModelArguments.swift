@@ -24,7 +24,10 @@ struct ModelArguments: ParsableArguments {
       "Of the kernels: portable, avx2 or avx512; default: the best there is.", valueName: "name"))
   var instructionSet: String?
 
-  @Option(help: ArgumentHelp("An optimisation pass to leave out; again for each.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "An optimisation pass to leave out; again for each. They are \(ModelOptions.passNames.joined(separator: ", ")).",
+      valueName: "name"))
   var disablePass: [String] = []
 
   @Flag(help: "Use no Winograd convolutions: slower, and rounding as little as a direct sum does.")

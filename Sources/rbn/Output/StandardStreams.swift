@@ -34,7 +34,8 @@ enum StandardError {
   /// What can't be said can't be reported either.
   static func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
-  static func report(_ error: RBNError) { write("rbn: error: \(error)\n") }
+  /// `rbn: error: file: place: message (advice) [code]`.
+  static func report(_ error: RBNError) { write("rbn: error: \(error) [\(error.code)]\n") }
 }
 
 extension RBNError.Code {
