@@ -21,6 +21,7 @@ public struct Benchmark: Sendable {
   /// Prepares inputs of the shapes that the model is known to take.
   ///
   /// - Parameters:
+  ///   - model: what is measured.
   ///   - batch: the first dimension of every input; nil for 1 where it is free.
   ///   - size: the height and width of every image input; nil for those of the exporter's example, or the
   ///     architecture's usual ones.

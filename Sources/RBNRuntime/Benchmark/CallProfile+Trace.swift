@@ -4,7 +4,9 @@ extension CallProfile {
   /// Writes the calls as a trace in the JSON format of Chrome's tracing, which Perfetto (ui.perfetto.dev) reads: one track of
   /// calls, one of their steps. Times are in microseconds.
   ///
-  /// - Parameter model: the name that the trace shows.
+  /// - Parameters:
+  ///   - path: the file to write.
+  ///   - model: the name that the trace shows.
   /// - Throws: `file.unwritable`.
   public func writeTrace(to path: String, model: String) throws {
     let trace: JSONValue = ["displayTimeUnit": "ms", "traceEvents": .array(traceEvents(model: model))]

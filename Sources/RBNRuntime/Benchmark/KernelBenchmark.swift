@@ -59,6 +59,7 @@ public struct KernelBenchmark: Codable, Hashable, Sendable {
   /// Measures the layers whose name contains `filter`.
   ///
   /// - Parameters:
+  ///   - filter: a part of the names of the layers to measure; empty for all.
   ///   - time: for how long each layer runs, and at least three times.
   ///   - options: threads, instruction set and passes.
   ///   - progress: called after each layer, with their number.
