@@ -124,7 +124,8 @@ extension ChannelFormAnalysis {
     else { return [] }
     let means = formsOrBase(input).map(\.mean)
     if op.function == .mean { return means }
-    guard graph.inputs.allSatisfy({ $0.shape.dropFirst().allSatisfy { $0 != nil } }) else { return [] }
+    guard op.function == .sum, graph.inputs.allSatisfy({ $0.shape.dropFirst().allSatisfy { $0 != nil } })
+    else { return [] }
     let pixels = Double(shape[2]) * Double(shape[3])
     return means.map { $0.scaled(by: [Double](repeating: pixels, count: $0.channels)) }
   }
