@@ -25,9 +25,10 @@ import Testing
     return cases
   }()
 
-  /// For every element of a tile, the sums of Σ|x·w| over depth, through transforms whose rows add up in absolute value to
-  /// at most 10 (input), 1 (weights) and 19 (output) along each axis: each bound by measurement of the worst case, with the
-  /// depth's share of a direct sum.
+  /// In units of rounding of the image's largest Σ|x·w|: transforms mix all inputs of a tile, so the error is that of the
+  /// tile's largest sum, not of the element's own. 4 for F(2 × 2) and 40 for F(4 × 4), whose transforms multiply by up to 5
+  /// and 8 along each axis, and a share that grows as independent errors do with depth. A wrong transform or product errs by
+  /// the order of the sums themselves, a hundred thousand times as much.
   private func bounds(_ reference: Conv2dReference, _ c: Conv2dCase, outputs: Int) -> [Double] {
     // The transforms mix all inputs of a tile: the error is that of the tile's largest sum, not of the element's own.
     let largest = reference.magnitudes.max() ?? 0
