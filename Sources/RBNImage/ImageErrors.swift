@@ -11,6 +11,8 @@ extension RBNError.Code {
   public static let imageUnsupportedFormat = Self("image.unsupported-format")
   /// More pixels than ``ImageLimits/maximumPixelCount``.
   public static let imageTooManyPixels = Self("image.too-many-pixels")
+  /// Metadata in a PNG (texts, profiles, EXIF) that take more memory than any image needs for them.
+  public static let imageMetadataTooLarge = Self("image.metadata-too-large")
   /// A size that the file is far too short to hold.
   public static let imageImplausibleSize = Self("image.implausible-size")
   /// A width or height below 1, or pixels whose number is not what width and height need.

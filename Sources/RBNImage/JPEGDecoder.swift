@@ -6,7 +6,7 @@ enum JPEGDecoder {
   /// Decodes an image; grey is repeated in the three channels, CMYK and YCCK are converted.
   ///
   /// Damage that libjpeg only warns about is tolerated, as in Pillow. A file that ends before its end-of-image
-  /// marker is refused, as in Pillow.
+  /// marker is refused, as in Pillow, unless ``ImageLimits/allowsTruncated``.
   ///
   /// - Throws: `image.jpeg-truncated`, `image.jpeg-corrupt`, `image.jpeg-unsupported`, `image.too-many-pixels`,
   ///   `image.implausible-size`, `system.out-of-memory`.
@@ -14,6 +14,16 @@ enum JPEGDecoder {
     _ bytes: UnsafeRawBufferPointer, limits: ImageLimits
   ) throws -> (pixels: PixelBuffer, orientation: EXIFOrientation) {
     let segments = try JPEGSegments(bytes)
+    guard limits.allowsTruncated, !segments.isComplete else {
+      return try decode(bytes, segments, limits: limits)
+    }
+    // libjpeg fills up what is missing before an end-of-image marker, so it gets one.
+    return try (Array(bytes) + [0xFF, 0xD9]).withUnsafeBytes { try decode($0, segments, limits: limits) }
+  }
+
+  private static func decode(
+    _ bytes: UnsafeRawBufferPointer, _ segments: JPEGSegments, limits: ImageLimits
+  ) throws -> (pixels: PixelBuffer, orientation: EXIFOrientation) {
     try check(segments, byteCount: bytes.count, limits: limits)
     guard let handle = tjInitDecompress() else {
       throw RBNError(.outOfMemory, .system, "libjpeg-turbo got no memory for a decoder")
@@ -76,7 +86,7 @@ enum JPEGDecoder {
     guard pixels <= limits.maximumPixelCount else {
       throw RBNError.tooManyPixels(width: segments.width, height: segments.height, limits: limits)
     }
-    guard segments.isComplete else { throw truncated() }
+    guard segments.isComplete || limits.allowsTruncated else { throw truncated() }
     // A Huffman code takes a bit at least, and one minimum coded unit covers 32×32 pixels at most.
     let isArithmetic = segments.process >= 0xC9
     guard isArithmetic || pixels / (8 * 1024) <= byteCount else {
@@ -122,7 +132,7 @@ enum JPEGDecoder {
   private static func truncated() -> RBNError {
     RBNError(
       .jpegTruncated, .input, "the JPEG ends before its image does",
-      advice: "the file is cut off; get it again")
+      advice: "the file is cut off: get it again, or allow truncated images")
   }
 
   private static func corrupt(_ message: String) -> RBNError {

@@ -9,14 +9,24 @@ import RBNTensor
 enum PNGDecoder {
   /// The most bytes that one byte of DEFLATE can stand for.
   private static let maximumExpansion = 1032
-  /// The largest ancillary chunk, and the most memory for all of them.
-  private static let chunkLimit = 64 << 20
+  /// The most memory for one ancillary chunk, and for all of them together, after inflation.
+  private static let chunkLimit = 16 << 20
 
   /// Decodes an image.
   ///
   /// - Throws: `image.png-invalid-header`, `image.png-truncated`, `image.png-checksum`, `image.png-corrupt`,
   ///   `image.too-many-pixels`, `image.implausible-size`, `system.out-of-memory`.
   static func decode(
+    _ bytes: UnsafeRawBufferPointer, limits: ImageLimits
+  ) throws -> (pixels: PixelBuffer, orientation: EXIFOrientation) {
+    guard limits.allowsTruncated, let completed = PNGCompletion.completed(bytes) else {
+      return try decodeWhole(bytes, limits: limits)
+    }
+    return try completed.withUnsafeBytes { try decodeWhole($0, limits: limits) }
+  }
+
+  /// Decodes a file whose chunks are complete; rows may be missing where the limits allow it.
+  private static func decodeWhole(
     _ bytes: UnsafeRawBufferPointer, limits: ImageLimits
   ) throws -> (pixels: PixelBuffer, orientation: EXIFOrientation) {
     guard let context = spng_ctx_new(0) else {
@@ -45,7 +55,9 @@ enum PNGDecoder {
       guard size == Int(header.width) * Int(header.height) * (isGrey16 ? 2 : 3) else {
         throw RBNError(.pngCorrupt, .input, "the PNG's pixels take \(size) bytes, against its header")
       }
-      try require(spng_decode_image(context, out, size, format, 0))
+      if limits.allowsTruncated { out.update(repeating: 0, count: size) }
+      let status = spng_decode_image(context, out, size, format, 0)
+      if !(limits.allowsTruncated && status == SPNG_EIDAT_TOO_SHORT.rawValue) { try require(status) }
     }
     let orientation = try orientation(context)
     return (isGrey16 ? try clipGrey16(pixels) : pixels, orientation)
@@ -106,11 +118,16 @@ enum PNGDecoder {
       SPNG_EIO.rawValue:
       throw RBNError(
         .pngTruncated, .input, "the PNG ends before its image does (\(reason))",
-        advice: "the file is cut off; get it again")
+        advice: "the file is cut off: get it again, or allow truncated images")
     case SPNG_ECHUNK_CRC.rawValue:
       throw RBNError(
         .pngChecksum, .input, "a chunk of the PNG does not match its checksum (\(reason))",
         advice: "the file is damaged; get it again")
+    case SPNG_ECHUNK_LIMITS.rawValue:
+      throw RBNError(
+        .imageMetadataTooLarge, .input,
+        "the PNG's texts, profiles and other metadata take more than \(chunkLimit >> 20) MiB",
+        advice: "save the image without metadata")
     case SPNG_ESIGNATURE.rawValue, SPNG_EWIDTH.rawValue, SPNG_EHEIGHT.rawValue, SPNG_EBIT_DEPTH.rawValue,
       SPNG_ECOLOR_TYPE.rawValue, SPNG_ECOMPRESSION_METHOD.rawValue, SPNG_EFILTER_METHOD.rawValue,
       SPNG_EINTERLACE_METHOD.rawValue, SPNG_EIHDR_SIZE.rawValue, SPNG_ENOIHDR.rawValue:

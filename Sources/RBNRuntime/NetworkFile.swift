@@ -68,6 +68,7 @@ package struct NetworkFile: Sendable {
     let bundle = try ModelBundle.read(from: path)
     let parameters = Dictionary(bundle.weights.map { ($0.key, $0.tensor) }) { first, _ in first }
     let graph = try GraphCoding.decode(bundle.graph, parameters: parameters)
+    try checkInterface(bundle.manifest, of: graph)
     var file = NetworkFile(path: path, format: .bundle, graph: graph, stateDict: bundle.weights)
     file.preprocessing = try bundle.preprocessing.map {
       try ImagePreprocessing(JSONNode($0, document: "manifest.json: preprocessing"))
@@ -78,6 +79,17 @@ package struct NetworkFile: Sendable {
     file.provenance = bundle.manifest.provenance
     file.identity = bundle.identity
     return file
+  }
+
+  /// The manifest repeats what the graph takes and gives, for readers that look no further.
+  private static func checkInterface(_ manifest: BundleManifest, of graph: Graph) throws {
+    let inputs = graph.inputs.map { BundleManifest.Input(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
+    guard manifest.inputs == inputs, manifest.outputs == graph.outputs.map(\.name) else {
+      throw RBNError(
+        .malformedBundle, .model, location: "manifest.json",
+        "says that the network takes \(manifest.inputs.map(\.name).prefix(8)) and gives "
+          + "\(manifest.outputs.prefix(8)), and graph.json says otherwise, or gives other sizes")
+    }
   }
 
   private static func refuse(_ option: String?, _ what: String, _ kind: String) throws {

@@ -20,7 +20,7 @@ struct RBNCommand: AsyncParsableCommand {
     version: RBNVersion.current,
     subcommands: [
       PredictCommand.self, RunCommand.self, VerifyCommand.self, InspectCommand.self, ConvertCommand.self,
-      BenchCommand.self,
+      ScanCommand.self, BenchCommand.self,
     ])
 }
 

@@ -129,6 +129,25 @@ package final class ZipArchive: Sendable {
     }
   }
 
+  /// A stored entry where it lies in the file, after a check of its payload as by ``read(_:)``; nothing is held.
+  ///
+  /// - Throws: as ``read(_:)``; `archive.compressed-entry`.
+  func range(of entry: Entry) throws -> (source: ByteSource, range: Range<Int>) {
+    guard !entry.isDeflated else {
+      throw RBNError(
+        .compressedEntry, subject, file: path, location: entry.name, "is compressed and must be stored")
+    }
+    var crc = CRC32()
+    var done = 0
+    while done < entry.byteCount, entry.crc32 != 0 {
+      let block = try source.bytes(at: entry.dataOffset + done, count: min(entry.byteCount - done, 1 << 18))
+      block.withUnsafeBytes { crc.update($0) }
+      done += block.count
+    }
+    try check(crc, entry)
+    return (source, entry.dataOffset..<(entry.dataOffset + entry.byteCount))
+  }
+
   private func read(_ entry: Entry, into buffer: UnsafeMutableRawBufferPointer) throws {
     let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<entry.byteCount])
     var crc = CRC32()
@@ -146,6 +165,10 @@ package final class ZipArchive: Sendable {
         done += count
       }
     }
+    try check(crc, entry)
+  }
+
+  private func check(_ crc: CRC32, _ entry: Entry) throws {
     guard entry.crc32 == 0 || crc.value == entry.crc32 else {
       throw RBNError(
         .crcMismatch, subject, file: path, location: entry.name,

@@ -137,9 +137,12 @@ struct ZipStructure {
   }
 
   private func checkCompression(_ record: Record) throws {
-    // Bits 0 and 6: encryption; 5: patched data; 13: masked headers.
-    guard record.flags & 0x2061 == 0 else {
-      throw refusal(.encryptedEntry, entry: record.name, "is encrypted or masked")
+    let refused: [(bit: UInt16, what: String)] = [
+      (0x40, "is strongly encrypted"), (0x1, "is encrypted"), (0x20, "is a patch of other data"),
+      (0x2000, "has a masked header"),
+    ]
+    if let flag = refused.first(where: { record.flags & $0.bit != 0 }) {
+      throw refusal(.encryptedEntry, entry: record.name, flag.what)
     }
     switch record.method {
     case 0:
@@ -208,20 +211,26 @@ struct ZipStructure {
     guard dataOffset <= limit, record.compressedByteCount <= limit - dataOffset else { throw outside }
     var variable = ByteCursor(try source.bytes(at: record.headerOffset + 30, count: tail))
     guard let name = variable.next(count: Int(nameLength)),
-      let extra = variable.next(count: Int(extraLength)),
-      name.elementsEqual(record.name.utf8), flags == record.flags, method == record.method
-    else { throw mismatch(record, "its own header has another name, other flags or another method") }
+      let extra = variable.next(count: Int(extraLength))
+    else { throw outside }
+    guard name.elementsEqual(record.name.utf8) else {
+      throw mismatch(record, "its own header has another name")
+    }
+    guard flags == record.flags else { throw mismatch(record, "its own header has other flags") }
+    guard method == record.method else { throw mismatch(record, "its own header has another method") }
     var wide = try zip64Field(extra, of: record.name)
     if record.hasDescriptor {
       // A writer that streams leaves the numbers open here and repeats them behind the payload.
       let open: (UInt32, Int) -> Bool = { $0 == 0 || $0 == 0xFFFF_FFFF || Int($0) == $1 }
-      guard crc == 0 || crc == record.crc32, open(compressed, record.compressedByteCount),
-        open(size, record.byteCount)
-      else { throw mismatch(record, "its own header has another checksum or size") }
+      guard crc == 0 || crc == record.crc32 else { throw otherChecksum(record) }
+      guard open(compressed, record.compressedByteCount), open(size, record.byteCount) else {
+        throw otherSize(record)
+      }
     } else {
-      guard crc == record.crc32, wide.widen(size) == record.byteCount,
-        wide.widen(compressed) == record.compressedByteCount
-      else { throw mismatch(record, "its own header has another checksum or size") }
+      guard crc == record.crc32 else { throw otherChecksum(record) }
+      guard wide.widen(size) == record.byteCount, wide.widen(compressed) == record.compressedByteCount else {
+        throw otherSize(record)
+      }
     }
     records[index].dataOffset = dataOffset
     let end = dataOffset + record.compressedByteCount
@@ -246,6 +255,14 @@ struct ZipStructure {
       cursor.remaining == 0, crc == record.crc32, compressed == UInt64(record.compressedByteCount),
       size == UInt64(record.byteCount)
     else { throw mismatch(record, "the descriptor behind its payload has another checksum or size") }
+  }
+
+  private func otherChecksum(_ record: Record) -> RBNError {
+    mismatch(record, "its own header has another checksum")
+  }
+
+  private func otherSize(_ record: Record) -> RBNError {
+    mismatch(record, "its own header has another size")
   }
 
   private func mismatch(_ record: Record, _ what: String) -> RBNError {

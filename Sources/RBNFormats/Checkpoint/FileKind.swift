@@ -59,7 +59,7 @@ package enum FileKind: Hashable, Sendable {
   }
 
   /// Whether the first pickle is the magic number: behind the protocol, from 4 on also behind a frame.
-  private static func isLegacy(_ head: [UInt8]) -> Bool {
+  static func isLegacy(_ head: [UInt8]) -> Bool {
     guard head.count >= 15, head[0] == PickleOpcode.proto.rawValue, (2...5).contains(head[1]) else {
       return false
     }
@@ -71,7 +71,11 @@ package enum FileKind: Hashable, Sendable {
   private static func archive(_ source: ByteSource) throws -> FileKind {
     var options = ZipArchive.Options()
     options.allowsDeflate = true
-    let names = try ZipArchive(source, options: options).entries.map(\.name)
+    return of(archiveNames: try ZipArchive(source, options: options).entries.map(\.name))
+  }
+
+  /// What an archive is, by the names of its entries.
+  static func of(archiveNames names: [String]) -> FileKind {
     func has(_ file: String) -> Bool { names.contains { $0 == file || isInRoot($0, file) } }
     if names.contains("manifest.json") { return .bundle }
     if has("archive_format") || has("serialized_exported_program.json") { return .exportedProgram }
@@ -93,5 +97,18 @@ package enum FileKind: Hashable, Sendable {
   private static func isInRoot(_ name: String, _ file: String) -> Bool {
     let parts = name.split(separator: "/", omittingEmptySubsequences: false)
     return parts.count == 2 && parts[1] == file
+  }
+
+  /// What a scan calls an archive; nil for one of no known kind.
+  var scanName: String? {
+    switch self {
+    case .torchZip: "a checkpoint of torch.save"
+    case .torchLegacy: "a checkpoint of torch.save before 1.6"
+    case .exportedProgram: "a program of torch.export"
+    case .bundle: "a bundle"
+    case .npz: "an archive of NumPy arrays"
+    case .npy: "a NumPy array"
+    case .unknown(let file): file.code == .torchScript ? "a TorchScript program" : nil
+    }
   }
 }

@@ -66,6 +66,9 @@ enum TensorRebuild {
     pickle.callee(value).map { rules[$0.description] != nil } ?? false
   }
 
+  /// Whether a name is one of the functions and classes that tensors are made by, also of those that are not read.
+  static func isKnown(_ name: String) -> Bool { rules[name] != nil || tensorTypes.contains(name) }
+
   /// The view that a tensor shows.
   ///
   /// - Throws: `checkpoint.unsupported-tensor`, `checkpoint.unsupported-dtype`, `checkpoint.malformed-tensor`.

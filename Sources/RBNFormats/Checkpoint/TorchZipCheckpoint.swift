@@ -26,11 +26,12 @@ struct TorchZipCheckpoint: CheckpointFile {
         .pickleTooLarge, .model, location: name,
         "has \(entry.byteCount) bytes, over the limit of \(CheckpointLimits.pickleByteCount)")
     }
-    pickle = try Unpickler.read(ByteSource(try archive.read(entry), subject: .model), name: name)
-    guard pickle.end == entry.byteCount else {
+    let (part, range) = try archive.range(of: entry)
+    pickle = try Unpickler.read(part, range, name: name)
+    guard pickle.end == range.upperBound else {
       throw RBNError(
-        .trailingPickleBytes, .model, location: "\(name), byte \(pickle.end)",
-        "\(entry.byteCount - pickle.end) bytes follow the end of the pickle")
+        .trailingPickleBytes, .model, location: "\(name), byte \(pickle.end - range.lowerBound)",
+        "\(range.upperBound - pickle.end) bytes follow the end of the pickle")
     }
   }
 

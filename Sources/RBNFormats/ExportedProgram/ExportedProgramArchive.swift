@@ -17,6 +17,9 @@ extension ExportedProgram {
     }
   }
 
+  /// Reads an archive in memory, as from a file.
+  package init(bytes: TensorStorage) throws { try self.init(ZipArchive(bytes: bytes)) }
+
   init(_ archive: ZipArchive) throws {
     let root = try Self.rootFolder(of: archive)
     for (name, expected) in [("archive_format", "pt2"), ("archive_version", "0")] {

@@ -9,8 +9,9 @@ extension JSONValue {
 
   /// Parses a document with json-c, strictly, and refuses what json-c accepts by changing it.
   ///
-  /// json-c keeps the last of several members with one key, saturates integers beyond 64 bits, cuts keys at
-  /// U+0000 and takes `NaN` and `Infinity`: each of these is an error here.
+  /// json-c keeps the last of several members with one key, saturates integers beyond 64 bits, cuts keys at U+0000,
+  /// replaces half surrogate pairs, takes single quotes, some bytes that are not UTF-8, and `NaN` and `Infinity`: each of
+  /// these is an error here.
   ///
   /// - Parameter document: what errors call the document.
   /// - Throws: `json.malformed` with the byte offset, `json.duplicate-key`, `json.number-range`, `json.limit`.
@@ -21,6 +22,7 @@ extension JSONValue {
         "has \(bytes.count) bytes, over the limit of \(maximumByteCount)")
     }
     if let nul = bytes.firstIndex(of: 0) { throw malformed(document, at: nul, "null byte") }
+    let scan = try JSONTextScan(bytes, document: document)
     guard let tokener = json_tokener_new_ex(Int32(maximumDepth)) else {
       throw RBNError(.outOfMemory, .system, "the machine did not give the memory for a JSON parser")
     }
@@ -44,7 +46,6 @@ extension JSONValue {
         status == json_tokener_continue ? "it breaks off" : String(cString: json_tokener_error_desc(status))
       throw malformed(document, at: min(end, bytes.count), reason)
     }
-    let scan = try JSONTextScan(bytes, document: document)
     var memberCount = 0
     let value = try convert(root, document: document, memberCount: &memberCount)
     // Every member has one colon; json-c's tree has fewer members when keys repeat.

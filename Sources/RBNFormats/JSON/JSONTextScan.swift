@@ -1,37 +1,124 @@
 import RBNTensor
 
-/// A look over the text of a document that json-c has accepted, for what json-c's tree does not show.
+/// A look over the text of a document before json-c reads it, for what json-c accepts by changing it, and for what would
+/// take much more memory as a tree than it takes as text.
 struct JSONTextScan {
   /// The number of colons outside strings: that of all members of all objects.
   private(set) var colonCount = 0
+  /// Objects and arrays.
+  private var containerCount = 0
 
-  /// - Throws: `json.number-range` for an integer beyond 64 bits, `json.malformed` for an escaped U+0000.
+  /// Objects and arrays that a document may have whatever its length, for each 16 bytes of it, and at most.
+  ///
+  /// json-c takes up to 800 bytes for one. Exported programs have one every 34 bytes.
+  private static let containerAllowance = (fixed: 1 << 15, perByteCount: 16, most: 1 << 19)
+
+  /// - Throws: `json.malformed` for bytes that are not UTF-8, single quotes, malformed numbers, escaped halves of surrogate
+  ///   pairs and U+0000; `json.number-range` for an integer beyond 64 bits; `json.limit` for too many objects and arrays.
   init(_ bytes: [UInt8], document: String) throws {
+    guard String(validating: bytes, as: UTF8.self) != nil else {
+      throw RBNError(.malformedJSON, .model, location: document, "is not JSON: it is not UTF-8")
+    }
+    let allowance = Self.containerAllowance
+    let limit = min(allowance.fixed + bytes.count / allowance.perByteCount, allowance.most)
     var position = 0
     while position < bytes.count {
       switch bytes[position] {
       case UInt8(ascii: "\""):
         let end = Self.endOfString(bytes, from: position)
-        if let nul = Self.escapedNull(bytes, in: position..<end) {
-          throw JSONValue.malformed(document, at: nul, "escaped null character")
-        }
+        try Self.checkEscapes(bytes[position..<end], document: document)
         position = end
+      case UInt8(ascii: "'"):
+        throw JSONValue.malformed(document, at: position, "a string in single quotes")
       case UInt8(ascii: ":"):
         colonCount += 1
         position += 1
-      case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+      case UInt8(ascii: "{"), UInt8(ascii: "["):
+        containerCount += 1
+        guard containerCount <= limit else {
+          throw RBNError(
+            .jsonLimit, .model, location: document,
+            "has more than \(limit) objects and arrays in \(bytes.count) bytes")
+        }
+        position += 1
+      case UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "0")...UInt8(ascii: "9"):
         let start = position
         while position < bytes.count, Self.isPartOfNumber(bytes[position]) { position += 1 }
-        let token = bytes[start..<position]
-        let isInteger = !token.contains { $0 == UInt8(ascii: ".") || $0 | 0x20 == UInt8(ascii: "e") }
-        if isInteger, token.count >= 19, Int64(String(decoding: token, as: UTF8.self)) == nil {
-          throw RBNError(
-            .jsonNumberRange, .model, location: document,
-            "has an integer at byte \(start) that 64 bits can't hold")
-        }
+        try Self.checkNumber(bytes[start..<position], document: document)
       default: position += 1
       }
     }
+  }
+
+  /// The grammar of RFC 8259, section 6; integers must fit in 64 bits. A lone minus is left to json-c: `-Infinity`.
+  private static func checkNumber(_ token: ArraySlice<UInt8>, document: String) throws {
+    var rest = token.drop { $0 == UInt8(ascii: "-") }
+    guard token.count - rest.count <= 1, !rest.isEmpty || token.count > 1 else {
+      if token.elementsEqual("-".utf8) { return }
+      throw JSONValue.malformed(document, at: token.startIndex, "malformed number")
+    }
+    func digits() -> Int {
+      let count = rest.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }.count
+      rest = rest.dropFirst(count)
+      return count
+    }
+    let startsWithZero = rest.first == UInt8(ascii: "0")
+    let integerDigits = digits()
+    var isSound = integerDigits == 1 || (integerDigits > 1 && !startsWithZero)
+    let isInteger = rest.isEmpty
+    if rest.first == UInt8(ascii: ".") {
+      rest = rest.dropFirst()
+      isSound = isSound && digits() > 0
+    }
+    if let mark = rest.first, mark | 0x20 == UInt8(ascii: "e") {
+      rest = rest.dropFirst()
+      if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+        rest = rest.dropFirst()
+      }
+      isSound = isSound && digits() > 0
+    }
+    guard isSound, rest.isEmpty else {
+      throw JSONValue.malformed(document, at: token.startIndex, "malformed number")
+    }
+    if isInteger, token.count >= 19, Int64(String(decoding: token, as: UTF8.self)) == nil {
+      throw RBNError(
+        .jsonNumberRange, .model, location: document,
+        "has an integer at byte \(token.startIndex) that 64 bits can't hold")
+    }
+  }
+
+  /// Refuses what an escape can say and a string can't hold: U+0000, and one half of a surrogate pair.
+  private static func checkEscapes(_ string: ArraySlice<UInt8>, document: String) throws {
+    var position = string.startIndex + 1
+    while position < string.endIndex {
+      guard string[position] == UInt8(ascii: "\\") else {
+        position += 1
+        continue
+      }
+      guard let unit = codeUnit(string[position...]) else {
+        position += 2
+        continue
+      }
+      switch unit {
+      case 0: throw JSONValue.malformed(document, at: position, "escaped null character")
+      case 0xD800..<0xDC00:
+        guard let low = codeUnit(string[(position + 6)...]), (0xDC00..<0xE000).contains(low) else {
+          throw JSONValue.malformed(document, at: position, "half a surrogate pair")
+        }
+        position += 12
+      case 0xDC00..<0xE000: throw JSONValue.malformed(document, at: position, "half a surrogate pair")
+      default: position += 6
+      }
+    }
+  }
+
+  /// The code unit of an escape `\uXXXX` at the start of some bytes.
+  private static func codeUnit(_ bytes: ArraySlice<UInt8>) -> Int? {
+    guard bytes.count >= 6, bytes.starts(with: "\\u".utf8) else { return nil }
+    let digits = bytes.dropFirst(2).prefix(4)
+    // A number may have a sign where an escape may not.
+    guard digits.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }) else { return nil }
+    return Int(String(decoding: digits, as: UTF8.self), radix: 16)
   }
 
   /// The first key, as written, that an object has twice; nil when the two are written differently.
@@ -67,20 +154,6 @@ struct JSONTextScan {
       position += bytes[position] == UInt8(ascii: "\\") ? 2 : 1
     }
     return bytes.count
-  }
-
-  /// The position of the first `\u0000` in a string.
-  private static func escapedNull(_ bytes: [UInt8], in string: Range<Int>) -> Int? {
-    var position = string.lowerBound + 1
-    while position < string.upperBound {
-      guard bytes[position] == UInt8(ascii: "\\") else {
-        position += 1
-        continue
-      }
-      if bytes[position...].prefix(6).elementsEqual("\\u0000".utf8) { return position }
-      position += 2
-    }
-    return nil
   }
 
   private static func isPartOfNumber(_ byte: UInt8) -> Bool {

@@ -17,7 +17,7 @@ enum BlockedGlobals {
   private static let exactModules: Set<String> = ["code", "commands", "imp", "profile", "site", "trace"]
 
   /// What the module of built-in names has that only holds data.
-  private static let harmlessBuiltins: Set<String> = [
+  static let harmlessBuiltins: Set<String> = [
     "Ellipsis", "NotImplemented", "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset",
     "int",
     "list", "long", "object", "range", "set", "slice", "str", "tuple", "unicode", "xrange",

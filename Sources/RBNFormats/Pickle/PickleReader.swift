@@ -4,30 +4,35 @@ import RBNTensor
 ///
 /// The window exists because the pickle of a legacy stream is followed by gigabytes that must not be read with it.
 struct PickleReader {
-  private static let windowByteCount = 1 << 16
+  /// Small at first, for those who try whether there is a pickle at all.
+  private static let windowByteCounts = (first: 1 << 12, later: 1 << 16)
 
   private let source: ByteSource
   private let end: Int
   private let name: String
   private var window: [UInt8] = []
   private var windowStart: Int
+  private let origin: Int
   /// The next byte, counted from the start of the source.
   private(set) var position: Int
 
-  /// - Parameter name: what errors call the pickle.
-  init(_ source: ByteSource, from start: Int, name: String) {
+  /// - Parameters:
+  ///   - origin: the place from which errors count bytes.
+  ///   - name: what errors call the pickle.
+  init(_ source: ByteSource, _ range: Range<Int>, origin: Int = 0, name: String) {
     self.source = source
-    self.end = source.byteCount
+    self.end = range.upperBound
+    self.origin = origin
     self.name = name
-    self.windowStart = start
-    self.position = start
+    self.windowStart = range.lowerBound
+    self.position = range.lowerBound
   }
 
   var remaining: Int { end - position }
 
   /// An error at a byte of the pickle.
   func error(_ code: RBNError.Code, at place: Int, _ message: String, advice: String? = nil) -> RBNError {
-    RBNError(code, .model, location: "\(name), byte \(place)", message, advice: advice)
+    RBNError(code, .model, location: "\(name), byte \(place - origin)", message, advice: advice)
   }
 
   private func truncated(_ wanted: UInt64) -> RBNError {
@@ -46,7 +51,8 @@ struct PickleReader {
 
   private mutating func refill() throws {
     guard remaining > 0 else { throw truncated(1) }
-    window = try source.bytes(at: position, count: min(remaining, Self.windowByteCount))
+    let count = window.isEmpty ? Self.windowByteCounts.first : Self.windowByteCounts.later
+    window = try source.bytes(at: position, count: min(remaining, count))
     windowStart = position
   }
 
@@ -68,6 +74,12 @@ struct PickleReader {
     defer { position += length }
     if length <= window.count - start { return Array(window[start..<(start + length)]) }
     return try source.bytes(at: position, count: length)
+  }
+
+  /// Steps over a run of bytes, which are not read.
+  mutating func skip(_ count: UInt64) throws {
+    guard let length = Int(exactly: count), length <= remaining else { throw truncated(count) }
+    position += length
   }
 
   /// The bytes before the next line feed, which is skipped; a name in a `GLOBAL`.

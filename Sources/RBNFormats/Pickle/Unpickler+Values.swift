@@ -15,7 +15,11 @@ extension Unpickler {
 
   /// Text, or bytes where it is not UTF-8: old strings of Python 2, names of files with undecodable bytes.
   mutating func pushText(_ bytes: [UInt8]) throws {
-    if let text = String(validating: bytes, as: UTF8.self) { return try push(.string(text)) }
+    if let text = String(validating: bytes, as: UTF8.self) {
+      // Short texts lie in the value itself.
+      if bytes.count > 15 { try charge(bytes.count + PickleNode.allocationByteCount) }
+      return try push(.string(text))
+    }
     try push(node: .bytes(bytes))
   }
 
@@ -42,6 +46,7 @@ extension Unpickler {
   }
 
   mutating func append(_ values: [PickleValue]) throws {
+    try charge(values.count * MemoryLayout<PickleValue>.stride)
     try changeTop { node in
       switch node {
       case .list(var list):
@@ -60,6 +65,7 @@ extension Unpickler {
   }
 
   mutating func add(_ values: [PickleValue]) throws {
+    try charge(values.count * MemoryLayout<PickleValue>.stride)
     try changeTop { node in
       switch node {
       case .set(var set):
@@ -80,6 +86,7 @@ extension Unpickler {
     guard values.count.isMultiple(of: 2) else {
       throw mismatch("\(opcode.name) is given a key without a value")
     }
+    try charge(values.count * MemoryLayout<PickleValue>.stride)
     let added = stride(from: 0, to: values.count, by: 2).map {
       PickleItem(key: values[$0], value: values[$0 + 1])
     }
@@ -156,6 +163,24 @@ extension Unpickler {
 }
 
 extension PickleNode {
+  /// What an allocation takes besides its contents: the header of an object or array, and what malloc adds.
+  static let allocationByteCount = 48
+
+  /// About the memory that the node takes beyond itself.
+  var heapByteCount: Int {
+    let value = MemoryLayout<PickleValue>.stride
+    switch self {
+    case .bytes(let bytes), .bigInt(let bytes): return bytes.count + Self.allocationByteCount
+    case .list(let values), .tuple(let values), .set(let values):
+      return values.isEmpty ? 0 : values.count * value + Self.allocationByteCount
+    case .dict(let items): return items.isEmpty ? 0 : 2 * items.count * value + Self.allocationByteCount
+    case .global(let global):
+      return global.module.utf8.count + global.name.utf8.count + 2 * Self.allocationByteCount
+    case .persistent: return 0
+    case .object: return MemoryLayout<PickleObject>.stride + Self.allocationByteCount
+    }
+  }
+
   fileprivate var elementCount: Int {
     switch self {
     case .dict(let items): items.count

@@ -5,11 +5,13 @@ package struct PickleLimits: Sendable {
   /// Containers, names, calls and byte strings together.
   package var nodeCount = 1 << 23
   /// Values waiting on the stack.
-  package var stackDepth = 1 << 22
+  package var stackDepth = 1 << 20
   /// Entries of the memo.
   package var memoCount = 1 << 23
   /// Bytes of a module's or a class's name.
   package var nameByteCount = 1 << 12
+  /// Bytes of memory that values, stack and memo take, beyond one for each byte that there is to read.
+  package var memoryByteCount = 24 << 20
 
   package init() {}
 }
@@ -29,6 +31,10 @@ package struct Unpickler {
   var memo: [UInt32: PickleValue] = [:]
   /// Entries copied from one container into another.
   var copiedCount = 0
+  /// Bytes of memory that may still be taken; about right, for a bound and not for a bill.
+  var memoryBudget: Int
+  /// The highest that the stack was.
+  private var stackHeight = 0
   /// The opcode at work and its place, for errors.
   var opcode = PickleOpcode.proto
   var place = 0
@@ -36,6 +42,7 @@ package struct Unpickler {
   init(_ reader: PickleReader, limits: PickleLimits) {
     self.reader = reader
     self.limits = limits
+    memoryBudget = limits.memoryByteCount.addingReportingOverflow(reader.remaining).partialValue
   }
 
   /// Reads one pickle.
@@ -48,7 +55,19 @@ package struct Unpickler {
   package static func read(
     _ source: ByteSource, from start: Int = 0, name: String, limits: PickleLimits = PickleLimits()
   ) throws -> Pickle {
-    var unpickler = Unpickler(PickleReader(source, from: start, name: name), limits: limits)
+    let range = start..<max(start, source.byteCount)
+    return try read(PickleReader(source, range, name: name), limits: limits)
+  }
+
+  /// Reads the pickle that fills a range of a source, from whose start errors count bytes.
+  ///
+  /// - Throws: as the other one.
+  static func read(_ source: ByteSource, _ range: Range<Int>, name: String) throws -> Pickle {
+    try read(PickleReader(source, range, origin: range.lowerBound, name: name), limits: PickleLimits())
+  }
+
+  private static func read(_ reader: PickleReader, limits: PickleLimits) throws -> Pickle {
+    var unpickler = Unpickler(reader, limits: limits)
     try unpickler.run()
     return unpickler.pickle
   }
@@ -166,6 +185,7 @@ package struct Unpickler {
     case .build: try build(try pop())
     case .binpersid:
       let identifier = try pop()
+      try charge(MemoryLayout<PickleValue>.stride)
       pickle.persistentIDs.append(identifier)
       try push(node: .persistent(identifier))
     case .frame:
@@ -188,20 +208,31 @@ extension Unpickler {
   }
 
   func tooLarge(_ what: String) -> RBNError {
-    reader.error(.pickleTooLarge, at: place, "the pickle holds more \(what) than the limit allows")
+    reader.error(.pickleTooLarge, at: place, "the pickle needs more \(what) than the limit allows")
   }
 
   func underflow() -> RBNError {
     reader.error(.stackUnderflow, at: place, "\(opcode.name) needs more values than there are")
   }
 
+  /// Takes memory from the budget before it is asked for.
+  mutating func charge(_ byteCount: Int) throws {
+    guard byteCount <= memoryBudget else { throw tooLarge("memory") }
+    memoryBudget -= byteCount
+  }
+
   mutating func push(_ value: PickleValue) throws {
     guard stack.count < limits.stackDepth else { throw tooLarge("values on its stack") }
+    if stack.count == stackHeight {
+      try charge(MemoryLayout<PickleValue>.stride)
+      stackHeight += 1
+    }
     stack.append(value)
   }
 
   mutating func push(node: PickleNode) throws {
     guard pickle.nodes.count < limits.nodeCount else { throw tooLarge("values") }
+    try charge(MemoryLayout<PickleNode>.stride + node.heapByteCount)
     pickle.nodes.append(node)
     try push(.node(pickle.nodes.count - 1))
   }
@@ -238,6 +269,8 @@ extension Unpickler {
   mutating func store(_ index: UInt32) throws {
     guard stack.count > floor, let top = stack.last else { throw underflow() }
     guard memo.count < limits.memoCount else { throw tooLarge("memo entries") }
+    // A dictionary has room for about twice its entries.
+    try charge(2 * MemoryLayout<(UInt32, PickleValue)>.stride)
     memo[index] = top
   }
 

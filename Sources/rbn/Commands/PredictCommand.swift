@@ -48,6 +48,9 @@ struct PredictCommand: AsyncParsableCommand {
       "The number of images that run together, where the network takes any batch size.", valueName: "n"))
   var batchSize = 1
 
+  @Flag(help: "Decode images that were cut off as far as they go, in place of refusing them.")
+  var allowTruncated = false
+
   @OptionGroup(title: "Images") var imageArguments: ImageArguments
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
 
@@ -63,7 +66,8 @@ struct PredictCommand: AsyncParsableCommand {
     let preprocessing = try imageArguments.readPreprocessing()
     let labels = try imageArguments.readLabels()
     let loaded = try await Model.load(contentsOf: model, options: modelArguments.options)
-    let classifier = try ImageClassifier(model: loaded, preprocessing: preprocessing, labels: labels)
+    var classifier = try ImageClassifier(model: loaded, preprocessing: preprocessing, labels: labels)
+    classifier.imageLimits.allowsTruncated = allowTruncated
     let entries = ImagePaths.expand(images)
     guard !entries.isEmpty else {
       throw RBNError(.noImages, .input, "standard input named no images")

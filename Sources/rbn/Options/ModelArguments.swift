@@ -39,12 +39,19 @@ struct ModelArguments: ParsableArguments {
       valueName: "before|after"))
   var rbnMean: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The most memory for the activations of one call, such as 512MB or 2GiB; default: 16GiB.",
+      valueName: "bytes"))
+  var memoryLimit: ByteCount?
+
   var options: ModelOptions {
     var options = ModelOptions(architecture: architecture, stateDictKey: stateDictKey, threads: threads)
     options.instructionSet = instructionSet
     options.disabledPasses = Set(disablePass)
     options.usesWinograd = !noWinograd
     options.rbnMean = rbnMean
+    if let memoryLimit { options.memoryLimit = memoryLimit.value }
     return options
   }
 }
