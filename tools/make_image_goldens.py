@@ -30,7 +30,7 @@ for operator in ("nms", "qnms"):
         DECLARATIONS.define(operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     except RuntimeError:
         pass
-from PIL import Image, ImageOps  # noqa: E402
+from PIL import Image, ImageFile, ImageOps  # noqa: E402
 from torchvision import transforms  # noqa: E402
 
 FILTERS = {"nearest": Image.NEAREST, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
@@ -129,6 +129,37 @@ def pngs():
         7, 9, 8, 2, noise((9, 21), 41, high=2), extra=chunk(b"tRNS", b"\0\1\0\1\0\1"))
     yield "gamma.png", png(7, 9, 8, 2, noise((9, 21), 42), extra=chunk(b"gAMA", struct.pack(">I", 22000)))
     yield "no-end.png", png(7, 9, 8, 2, noise((9, 21), 43))[:-12]
+    profile = chunk(b"iCCP", b"nonsense\0\0" + zlib.compress(bytes(128) + b"\xff" * 300))
+    yield "profile-nonsense.png", png(7, 9, 8, 2, noise((9, 21), 44), extra=profile)
+    yield "exif-nonsense.png", png(7, 9, 8, 2, noise((9, 21), 45), extra=chunk(b"eXIf", HOSTILE_TIFF))
+    text = chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(bytes(range(1, 256)) * 40))
+    yield "text-not-utf8.png", png(7, 9, 8, 2, noise((9, 21), 46), extra=text)
+
+
+def hostile_metadata():
+    """JPEGs whose EXIF, ICC and XMP segments lie about their sizes and places: no reason to refuse the pixels."""
+    photo = encoded(picture(24, 16, 55), "JPEG")
+    segment = lambda marker, content: bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content  # noqa: E731
+    start = lambda *segments: photo[:2] + b"".join(segments) + photo[2:]  # noqa: E731
+    yield "exif-nonsense.jpg", start(segment(0xE1, b"Exif\0\0" + HOSTILE_TIFF))
+    yield "exif-cut.jpg", start(segment(0xE1, b"Exif\0\0" + HOSTILE_TIFF[:13]))
+    yield "profile-nonsense.jpg", start(segment(0xE2, b"ICC_PROFILE\0\xff\x01" + b"\xff" * 200))
+    yield "xmp-nonsense.jpg", start(segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0tiff:Orientation=\""))
+
+
+# A directory whose one entry, the orientation, has 2^32 - 1 values far outside, and whose next directory is itself.
+HOSTILE_TIFF = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, 0x0112, 3, 0xFFFFFFFF, 0xFFFFFFF0, 8)
+
+
+def truncated():
+    """Names and bytes of images that end early."""
+    photo = encoded(picture(37, 23, 1), "JPEG", quality=85, subsampling=2)
+    yield "cut-at-80.jpg", photo[: len(photo) * 8 // 10]
+    yield "cut-at-95.jpg", photo[: len(photo) * 95 // 100]
+    for name, colour, samples, depth in (("rgb", 2, 3, 8), ("grey", 0, 1, 8), ("rgba", 6, 4, 8)):
+        good = png(37, 23, depth, colour, noise((23, 37 * samples), 90 + colour))
+        for percent in (50, 80, 95):
+            yield f"{name}-cut-at-{percent}.png", good[: len(good) * percent // 100]
 
 
 def malformed():
@@ -179,6 +210,12 @@ def malformed():
     yield "not-deflate.png", good[: data - 4] + chunk(b"IDAT", b"\xff" * 50) + good[end + 4 :], "image.png-corrupt"
     yield "huge.png", header(60000, 60000, 8, 2, 0, 0, 0), "image.too-many-pixels"
     yield "implausible.png", header(13000, 13000, 8, 2, 0, 0, 0), "image.implausible-size"
+    bomb = zlib.compress(bytes(20 << 20), 9)
+    metadata = "image.metadata-too-large"
+    yield "text-bomb.png", png(7, 9, 8, 2, rows, extra=chunk(b"zTXt", b"Comment\0\0" + bomb)), metadata
+    yield "international-text-bomb.png", png(
+        7, 9, 8, 2, rows, extra=chunk(b"iTXt", b"Comment\0\1\0\0\0" + bomb)), metadata
+    yield "profile-bomb.png", png(7, 9, 8, 2, rows, extra=chunk(b"iCCP", b"icc\0\0" + bomb)), metadata
     yield "damaged-signature.png", b"\x89PNG\n\x1a\n" + good[8:], "image.unsupported-format"
 
     small = picture(4, 4, 53)
@@ -276,10 +313,10 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data"))
     data = parser.parse_args().data
     root = pathlib.Path(__file__).resolve().parent.parent / "fixtures/images"
-    folders = {n: root / n for n in ("decode", "orientation", "resize", "tensors", "malformed")}
+    folders = {n: root / n for n in ("decode", "orientation", "resize", "tensors", "truncated", "malformed")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
-    for name, content in [*jpegs(), *pngs()]:
+    for name, content in [*jpegs(), *hostile_metadata(), *pngs()]:
         (folders["decode"] / name).write_bytes(content)
         try:
             write_ppm(folders["decode"] / f"{name}.ppm", Image.open(io.BytesIO(content)))
@@ -288,6 +325,11 @@ def main():
     orientations(folders["orientation"])
     resizes(folders["resize"])
     tensors(folders["tensors"])
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    for name, content in truncated():
+        (folders["truncated"] / name).write_bytes(content)
+        write_ppm(folders["truncated"] / f"{name}.ppm", Image.open(io.BytesIO(content)))
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     codes = []
     for name, content, code in malformed():
         (folders["malformed"] / name).write_bytes(content)

@@ -3,9 +3,12 @@ import Foundation
 /// Runs the `rbn` executable that was built with the tests.
 struct Command {
   struct Result {
+    /// The exit status; the negative of a signal's number where one ended the process.
     var status: Int32
     var output: String
     var errors: String
+    /// The most memory that the process held.
+    var peakByteCount: Int
   }
 
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -14,7 +17,7 @@ struct Command {
   static func fixture(_ name: String) -> String { root.appendingPathComponent("fixtures/\(name)").path }
 
   /// Beside the test bundle.
-  private static let executable: URL = {
+  static let executable: URL = {
     let tests = URL(fileURLWithPath: CommandLine.arguments.first ?? "").resolvingSymlinksInPath()
     let candidates = [
       tests.deletingLastPathComponent(), Bundle.main.bundleURL, root.appendingPathComponent(".build/release"),
@@ -24,31 +27,51 @@ struct Command {
     return found ?? root.appendingPathComponent(".build/release/rbn")
   }()
 
-  /// Runs the command to its end. A signal gives the negative of its number as status.
+  /// Runs the command to its end, in the root of the package.
   static func run(_ arguments: [String], input: String? = nil) throws -> Result {
-    let process = Process()
-    process.executableURL = executable
-    process.arguments = arguments
-    process.currentDirectoryURL = root
+    try run(executable.path, arguments, input: input)
+  }
+
+  /// Runs a line of the shell, in which `$RBN` is the command.
+  static func shell(_ line: String) throws -> Result {
+    try run("/bin/bash", ["-c", "RBN='\(executable.path)'; \(line)"])
+  }
+
+  private static func run(_ path: String, _ arguments: [String], input: String? = nil) throws -> Result {
     // Files rather than pipes: nothing can fill up.
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rbn-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let files = try ["in", "out", "err"].map { name in
-      let url = folder.appendingPathComponent(name)
-      try Data((name == "in" ? input ?? "" : "").utf8).write(to: url)
-      return url
+    let files = ["in", "out", "err"].map { folder.appendingPathComponent($0) }
+    try Data((input ?? "").utf8).write(to: files[0])
+
+    // Other than Foundation's Process, wait4 says how much memory the process took.
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    for (descriptor, file) in files.enumerated() {
+      let flags = descriptor == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC
+      posix_spawn_file_actions_addopen(&actions, Int32(descriptor), file.path, flags, 0o600)
     }
-    process.standardInput = try FileHandle(forReadingFrom: files[0])
-    process.standardOutput = try FileHandle(forWritingTo: files[1])
-    process.standardError = try FileHandle(forWritingTo: files[2])
-    try process.run()
-    process.waitUntilExit()
-    let isSignal = process.terminationReason == .uncaughtSignal
+    var process = pid_t()
+    // The shell changes the directory and becomes the command.
+    let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", root.path, path]
+    let words = (shell + arguments).map { strdup($0) } + [nil]
+    defer { words.forEach { free($0) } }
+    guard posix_spawn(&process, shell[0], &actions, nil, words, environ) == 0 else {
+      throw CocoaError(.executableNotLoadable)
+    }
+    var status: Int32 = 0
+    var usage = rusage()
+    while wait4(process, &status, 0, &usage) < 0 {
+      guard errno == EINTR else { throw CocoaError(.featureUnsupported) }
+    }
+    let signal = status & 0x7F
     return Result(
-      status: isSignal ? -process.terminationStatus : process.terminationStatus,
+      status: signal == 0 ? (status >> 8) & 0xFF : -signal,
       output: String(decoding: try Data(contentsOf: files[1]), as: UTF8.self),
-      errors: String(decoding: try Data(contentsOf: files[2]), as: UTF8.self))
+      errors: String(decoding: try Data(contentsOf: files[2]), as: UTF8.self),
+      peakByteCount: Int(usage.ru_maxrss) * 1024)
   }
 
   /// Runs the command with `file` as standard error and without an output, and gives its status.

@@ -228,7 +228,7 @@ import Testing
     let help = try Command.run(["--help"])
     #expect(help.status == 0)
     #expect(help.output.contains("EXIT STATUS"))
-    for command in ["predict", "run", "verify", "inspect", "convert", "bench"] {
+    for command in ["predict", "run", "verify", "inspect", "convert", "bench", "scan"] {
       let result = try Command.run(["help", command])
       #expect(result.status == 0)
       #expect(result.output.contains("EXAMPLES"), "\(command)")

@@ -165,3 +165,45 @@ import Testing
     #expect(found == text)
   }
 }
+
+/// Pickles that are small as files and large as values.
+@Suite struct PickleBombTests {
+  private func read(_ bytes: [UInt8]) throws -> Pickle {
+    try Unpickler.read(ByteSource(TensorStorage(copying: bytes), subject: .model), name: "bomb")
+  }
+
+  private static func repeated(_ bytes: [UInt8], _ count: Int) -> [UInt8] {
+    Array(repeatElement(bytes, count: count).joined())
+  }
+
+  /// The bytes of a text in which every character stands for one.
+  private static func latin1(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8($0.value) } }
+
+  static let bombs: [(String, [UInt8])] = [
+    ("empty tuples", repeated([0x29], 4_000_000)), ("None", repeated([0x4E], 4_000_000)),
+    ("marks", repeated([0x28], 8_000_000)), ("memo", [0x4E] + repeated([0x94], 2_000_000)),
+    ("tuples of three", [0x4E] + repeated([0x4E, 0x4E, 0x87], 1_000_000)),
+    ("persistent ids", [0x4E] + repeated([0x51], 4_000_000)),
+    ("names", repeated(Array("ca\nb\n".utf8), 400_000)),
+    ("texts", repeated([0x8C, 16] + repeated([0x61], 16), 400_000)),
+    (
+      "the same values again and again",
+      [0x5D, 0x71, 0, 0x28] + repeated([0x4E], 1000) + [0x65]
+        + repeated(latin1("c__builtin__\nset\nh\0\u{85}R0"), 60_000)
+    ),
+  ]
+
+  @Test(arguments: bombs.indices) func bombIsRefused(index: Int) throws {
+    let (name, body) = Self.bombs[index]
+    let error = try #require(rbnError { _ = try read([0x80, 4] + body + [0x2E]) }, "\(name)")
+    #expect(error.code == .pickleTooLarge, "\(name): \(error)")
+  }
+
+  @Test func whatIsHonestFits() throws {
+    // 20,000 small lists, and a list of half a million numbers.
+    let lists = Self.repeated([0x5D, 0x28, 0x4B, 1, 0x4B, 2, 0x65, 0x61], 20_000)
+    #expect(try read([0x80, 2, 0x5D] + lists + [0x2E]).nodes.count == 20_001)
+    let numbers = Self.repeated([0x28] + Self.repeated([0x4E], 1000) + [0x65], 500)
+    #expect(try read([0x80, 2, 0x5D] + numbers + [0x2E]).nodes.count == 1)
+  }
+}

@@ -53,6 +53,48 @@ import Testing
     #expect(tooLarge.code == .imageFileTooLarge)
   }
 
+  // MARK: Truncated images
+
+  @Test(arguments: Fixtures.names(in: "truncated", except: [".ppm"]))
+  func truncatedImagesAreThoseOfPillow(name: String) throws {
+    let path = Fixtures.path("truncated/\(name)")
+    let error = try #require(throws: RBNError.self) { try RGBImage(contentsOf: path) }
+    #expect([.jpegTruncated, .pngTruncated].contains(error.code))
+    var limits = ImageLimits()
+    limits.allowsTruncated = true
+    let expected = try Fixtures.ppm("truncated/\(name).ppm")
+    expectEqual(try RGBImage(contentsOf: path, limits: limits), expected)
+    // Some rows are there, and some are not.
+    #expect(expected.pixels.prefix(30).contains { $0 != 0 && $0 != 128 })
+    #expect(expected.pixels.suffix(3).allSatisfy { $0 == 0 || $0 == 128 })
+  }
+
+  @Test(arguments: Fixtures.names(in: "decode", except: [".ppm"]))
+  func wholeImagesAreTheSameWhenTruncatedOnesAreAllowed(name: String) throws {
+    var limits = ImageLimits()
+    limits.allowsTruncated = true
+    let path = Fixtures.path("decode/\(name)")
+    expectEqual(try RGBImage(contentsOf: path, limits: limits), try RGBImage(contentsOf: path))
+  }
+
+  @Test(arguments: samples)
+  func everyTruncationIsDecodedOrRefusedWhereAllowed(name: String) throws {
+    let bytes = try Fixtures.bytes(name)
+    var limits = ImageLimits()
+    limits.allowsTruncated = true
+    var decoded = 0
+    for count in 0..<bytes.count {
+      do {
+        let image = try RGBImage(encoded: Array(bytes[..<count]), limits: limits)
+        #expect(image.pixels.count == image.width * image.height * 3)
+        decoded += 1
+      } catch let error as RBNError {
+        #expect(error.subject == .input, "\(error)")
+      }
+    }
+    #expect(decoded > bytes.count / 8)
+  }
+
   static let samples = [
     "decode/baseline-420.jpg", "decode/progressive-444.jpg", "decode/cmyk.jpg", "decode/restart.jpg",
     "decode/rgb.png", "decode/palette-4.png", "decode/grey-16.png", "orientation/6.jpg", "orientation/6.png",

@@ -60,8 +60,11 @@ Own material is under the licence of the project. `SHA256SUMS` has the checksum 
 """
 
 TAIL = """
-Sets with generators of their own: `images` (`tools/make_image_goldens.py`), `checkpoints` and further `malformed` files
-(`tools/make_checkpoint_fixtures.py`), `formats` (`tools/make_format_fixtures.py`).
+Sets with generators of their own: `images` (`tools/make_image_goldens.py`), `checkpoints`
+(`tools/make_checkpoint_fixtures.py`), `formats` (`tools/make_format_fixtures.py`), and of `malformed`, one defect a file, with
+the code of its error in `<kind>-expected.json`: `checkpoint-*` (`tools/make_malformed_checkpoints.py`), `zip-*`, `npy-*` and
+`npz-*` (`tools/make_malformed_archives.py`), `bundle-*` (`tools/make_malformed_bundles.py`, which also writes
+`formats/tiny.rbn`).
 
 ## Names inside the golden `.npz` files
 
