@@ -39,6 +39,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
+    // The parsers as fuzzing targets, and how their inputs are mutated; see tools/fuzz.sh.
+    .target(
+      name: "RBNFuzzing",
+      dependencies: ["RBNTensor", "RBNFormats", "RBNGraph", "RBNExecution", "RBNImage"],
+      path: "Tests/RBNFuzzing"),
+    .testTarget(name: "RBNFuzzingTests", dependencies: ["RBNFuzzing"]),
+
     .testTarget(name: "RBNTensorTests", dependencies: ["RBNTensor"]),
     .testTarget(name: "RBNFormatsTests", dependencies: ["RBNFormats"]),
     .testTarget(name: "RBNGraphTests", dependencies: ["RBNGraph"]),
@@ -49,3 +56,14 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// libFuzzer brings a main function of its own, which nothing else here can be linked with.
+if Context.environment["RBN_FUZZ"] != nil {
+  package.targets += [
+    .systemLibrary(name: "CLibFuzzer", path: "Tests/CLibFuzzer"),
+    .executableTarget(
+      name: "rbn-fuzz", dependencies: ["RBNFuzzing", "CLibFuzzer"], path: "Tests/RBNFuzz",
+      swiftSettings: [.unsafeFlags(["-parse-as-library"])]),
+  ]
+  package.products.append(.executable(name: "rbn-fuzz", targets: ["rbn-fuzz"]))
+}
