@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Sequence
 
-from runtime_comparison.cases import OURS, Exported
+from runtime_comparison.cases import OURS, SIZE, Exported
 
 WORKERS = Path(__file__).resolve().parent / "workers"
 SCRIPTS = {
@@ -104,7 +104,9 @@ class Worker:
             result = subprocess.run(once, capture_output=True, text=True, env=variables, check=False)
             if result.returncode != 0:
                 raise WorkerError(result.stderr.strip())
-            command = [str(rbn), "bench", once[2], "--threads", str(threads), "--interactive"]
+            # Without the shape a model whose sizes are free would be measured on one image.
+            shape = ["--batch", str(exported.batch), "--size", str(SIZE)]
+            command = [str(rbn), "bench", once[2], *shape, "--threads", str(threads), "--interactive"]
         else:
             command = once[:-1]
         with self._log.open("wb") as log:
