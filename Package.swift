@@ -19,13 +19,15 @@ let package = Package(
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(
+      name: "CLibDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
 
     // From bytes to tensors, one direction only; see the DocC article "Architecture".
     .target(name: "CRBNKernels"),
     .target(name: "RBNTensor"),
     .target(
-      name: "RBNFormats", dependencies: ["RBNTensor", "CLibZip", "CJSONC", "CLibCrypto"]),
+      name: "RBNFormats", dependencies: ["RBNTensor", "CLibZip", "CLibDeflate", "CJSONC", "CLibCrypto"]),
     .target(name: "RBNGraph", dependencies: ["RBNTensor", "RBNFormats"]),
     .target(name: "RBNExecution", dependencies: ["RBNTensor", "RBNGraph", "CRBNKernels"]),
     .target(name: "RBNImage", dependencies: ["RBNTensor", "CTurboJPEG", "CSPNG"]),

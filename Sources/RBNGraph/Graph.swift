@@ -61,6 +61,8 @@ package struct Graph: Sendable {
   package var inputs: [Input] = []
   package var outputs: [Output] = []
   package var parameters: [String: Tensor] = [:]
+  /// The types of the parameters that ``releaseParameters()`` let go of.
+  private var releasedTypes: [String: TensorType] = [:]
   private var parameterValues: [String: ValueID] = [:]
 
   package init() {}
@@ -135,6 +137,25 @@ extension Graph {
   }
 }
 
+// MARK: - Releasing
+
+extension Graph {
+  /// Lets go of the tensors of all parameters and keeps their types, for a graph that is only looked at.
+  package mutating func releaseParameters() {
+    for key in Array(parameters.keys) { releaseParameter(key) }
+  }
+
+  /// Lets go of the tensor of a parameter and keeps its type; nothing for other values.
+  package mutating func releaseParameter(_ value: ValueID) {
+    if case .parameter(let key) = values[value.index].origin { releaseParameter(key) }
+  }
+
+  private mutating func releaseParameter(_ key: String) {
+    guard let tensor = parameters.removeValue(forKey: key) else { return }
+    releasedTypes[key] = TensorType(tensor.shape, tensor.dtype)
+  }
+}
+
 // MARK: - Reading
 
 extension Graph {
@@ -144,6 +165,12 @@ extension Graph {
   package func tensor(of value: ValueID?) -> Tensor? {
     guard let value, case .parameter(let key) = values[value.index].origin else { return nil }
     return parameters[key]
+  }
+
+  /// The type of a parameter as it is stored, also when it has been released.
+  package func parameterType(of value: ValueID) -> TensorType? {
+    guard case .parameter(let key) = values[value.index].origin else { return nil }
+    return parameters[key].map { TensorType($0.shape, $0.dtype) } ?? releasedTypes[key]
   }
 
   package func isParameter(_ value: ValueID) -> Bool {

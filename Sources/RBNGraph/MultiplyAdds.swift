@@ -8,10 +8,10 @@ extension Graph {
   package func multiplyAdds(_ node: Node, output: Shape) -> Int {
     // Output elements times the length of the sum that each of them is.
     guard node.op is Conv2d || node.op is Linear, node.inputs.count > 1,
-      let weight = tensor(of: node.inputs[1]), let channels = weight.shape.first, channels > 0
+      let weight = node.inputs[1].flatMap(parameterType(of:))
     else { return 0 }
-    var product = weight.count / channels
-    for size in output {
+    var product = 1
+    for size in weight.shape.dimensions.dropFirst() + output.dimensions {
       let (next, overflow) = product.multipliedReportingOverflow(by: size)
       guard !overflow else { return .max }
       product = next

@@ -90,10 +90,10 @@ extension Graph {
       try input.check(shape)
       types[input.value.index] = TensorType(shape, input.dtype)
     }
-    for (index, value) in values.enumerated() {
-      if case .parameter(let key) = value.origin, let tensor = parameters[key] {
+    for index in values.indices {
+      if let type = parameterType(of: ValueID(index: index)) {
         // Computation is in float32 whatever precision a parameter is stored in.
-        types[index] = TensorType(tensor.shape, tensor.dtype.isFloatingPoint ? .float32 : tensor.dtype)
+        types[index] = TensorType(type.shape, type.dtype.isFloatingPoint ? .float32 : type.dtype)
       }
     }
     for node in nodes {

@@ -39,7 +39,8 @@ enum ImageFile {
 
   /// The file may have shrunk since its size was taken; it is never read beyond that size.
   private static func readAll(_ descriptor: CInt, path: String, size: Int) throws -> [UInt8] {
-    try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
+    // Room for a byte at least: without any, the initialiser would write to the one empty array of the process.
+    try [UInt8](unsafeUninitializedCapacity: max(size, 1)) { buffer, filled in
       filled = 0
       guard let base = buffer.baseAddress else { return }
       while filled < size {

@@ -46,20 +46,22 @@ public struct Model: Sendable {
     try await CallQueue.shared.run { _ in try Model(contentsOf: path, options: options) }
   }
 
-  package init(_ file: NetworkFile, _ execution: ExecutionOptions) throws {
-    do {
-      executor = try NetworkExecutor(graph: file.graph, options: execution)
-    } catch let error as RBNError {
-      throw error.subject == .usage ? error : error.inFile(file.path)
-    }
+  /// Takes over what a file says: the file's tensors go when they have been packed.
+  package init(_ file: consuming NetworkFile, _ execution: ExecutionOptions) throws {
+    let graph = file.takeGraph()
     self.file = file.path
     format = file.format
-    inputs = file.graph.inputs.map { TensorDescription(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
-    outputs = file.graph.outputs.map(\.name)
+    inputs = graph.inputs.map { TensorDescription(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
+    outputs = graph.outputs.map(\.name)
     preprocessing = file.preprocessing
     labels = file.labels
     architecture = file.architecture
     provenance = Dictionary(file.provenance.map { ($0.key, $0.value) }) { first, _ in first }
+    do {
+      executor = try NetworkExecutor(graph: consume graph, options: execution)
+    } catch let error as RBNError {
+      throw error.subject == .usage ? error : error.inFile(self.file)
+    }
   }
 
   /// Runs the network.

@@ -40,6 +40,13 @@ package struct NetworkFile: Sendable {
     self.stateDict = stateDict
   }
 
+  /// The graph, of which nothing but it holds the tensors any more.
+  mutating func takeGraph() -> Graph {
+    stateDict = []
+    defer { graph = Graph() }
+    return graph
+  }
+
   private static func checkpoint(_ path: String, _ options: ModelOptions) throws -> NetworkFile {
     let state = try Checkpoint.readStateDict(from: path, stateDictKey: options.stateDictKey)
     let tensors = state.entries.map { (key: $0.key, tensor: $0.tensor) }

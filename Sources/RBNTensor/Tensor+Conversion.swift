@@ -3,7 +3,8 @@ extension Tensor {
   ///
   /// - Complexity: O(count); a copy even when the dtype is float32.
   public var floats: [Float] {
-    [Float](unsafeUninitializedCapacity: count) { buffer, written in
+    // Room for one at least: without any, the initialiser would write to the one empty array of the process.
+    [Float](unsafeUninitializedCapacity: max(count, 1)) { buffer, written in
       convert {
         buffer[$0] = Float($1)
       } wide: {
@@ -19,7 +20,7 @@ extension Tensor {
   ///
   /// - Complexity: O(count).
   public var doubles: [Double] {
-    [Double](unsafeUninitializedCapacity: count) { buffer, written in
+    [Double](unsafeUninitializedCapacity: max(count, 1)) { buffer, written in
       convert {
         buffer[$0] = Double($1)
       } wide: {

@@ -103,6 +103,35 @@ enum TestData {
     #expect(code { _ = try archive.read(entry) } == .truncatedArchive)
   }
 
+  @Test func shortAndInterruptedReadsGoOn() throws {
+    let path = TestData.fixture("state.pth")
+    let whole = try ZipArchive(contentsOf: path)
+    let turns = Atomic(0)
+    let source = try ByteSource(path: path, subject: .model) { descriptor, target, count, offset in
+      // Every third call is interrupted, the others give at most 7 bytes.
+      guard turns.add(1, ordering: .relaxed).newValue % 3 != 0 else {
+        errno = EINTR
+        return -1
+      }
+      return systemPositionedRead(descriptor, target, min(count, 7), offset)
+    }
+    let piecewise = try ZipArchive(source, options: ZipArchive.Options())
+    #expect(piecewise.entries == whole.entries)
+    for entry in whole.entries {
+      #expect(try piecewise.read(entry).array == whole.read(entry).array)
+    }
+    let turnCount = turns.load(ordering: .relaxed)
+    #expect(turnCount > 100)
+  }
+
+  @Test func aFailingReadIsAnError() throws {
+    let source = try ByteSource(path: TestData.fixture("state.pth"), subject: .model) { _, _, _, _ in
+      errno = EIO
+      return -1
+    }
+    #expect(code { _ = try ZipArchive(source, options: ZipArchive.Options()) } == .unreadableFile)
+  }
+
   @Test func manyThreadsReadOneArchive() throws {
     var options = ZipArchive.Options()
     options.allowsDeflate = true

@@ -24,9 +24,9 @@ package struct ExecutionOptions: Sendable {
 ///
 /// Calls may overlap; each in flight has an arena of its own, which is kept for the next.
 package final class NetworkExecutor: Sendable {
-  /// The graph as it was given.
+  /// The graph as it was given, without the tensors of its parameters.
   package let sourceGraph: Graph
-  /// The graph that runs.
+  /// The graph that runs, without the tensors of its parameters: weights are held once, as kernels read them.
   package let graph: Graph
   package let options: ExecutionOptions
   package let pool: ThreadPool
@@ -52,48 +52,58 @@ package final class NetworkExecutor: Sendable {
   /// Runs the passes and prepares every node.
   ///
   /// - Throws: `graph.unsupported-operator` naming a node that can't be run, and what the passes throw.
-  package convenience init(graph: Graph, options: ExecutionOptions = ExecutionOptions()) throws {
+  ///
+  /// - Complexity: O(weights). Each weight is let go of when it is packed, so that a caller who hands over the only copy
+  ///   of the graph never has them all in memory twice.
+  package convenience init(graph: consuming Graph, options: ExecutionOptions = ExecutionOptions()) throws {
     try self.init(graph: graph, options: options, keepsAllValues: false)
   }
 
-  private init(graph source: Graph, options: ExecutionOptions, keepsAllValues: Bool) throws {
-    sourceGraph = source
+  private init(graph source: consuming Graph, options: ExecutionOptions, keepsAllValues: Bool) throws {
+    var graph = source
+    var structure = graph
+    structure.releaseParameters()
+    sourceGraph = structure
     self.options = options
     self.keepsAllValues = keepsAllValues
-    var graph = source
     try PassPipeline.run(&graph, disabled: options.disabledPasses)
     kernels = KernelTable.table(for: options.instructionSet ?? .best)
     pool = options.threads.map { ThreadPool(threads: $0) } ?? .shared
     let types = try graph.inferTypes(inputShapes: graph.inputs.map(\.exampleShape))
+    let outputs = graph.outputs.map(\.value)
+    var readers = graph.readers.map(\.count)
+    for output in outputs { readers[output.index] += 1 }
     var compiled: [any CompiledOperator] = []
+    var constants: [Graph.ValueID: Tensor] = [:]
     for node in graph.nodes {
       guard let op = node.op as? any ExecutableOperator, node.outputs.count == 1 else {
         throw RBNError(.unsupportedOperator, .model, location: node.place, "this operator can't be run")
       }
+      let made: any CompiledOperator
       do {
-        compiled.append(
-          try op.compile(
-            NodeContext(
-              node: node, graph: graph, kernels: kernels, options: options, pool: pool, exampleTypes: types)))
+        made = try op.compile(
+          NodeContext(
+            node: node, graph: graph, kernels: kernels, options: options, pool: pool, exampleTypes: types))
       } catch let error as RBNError {
         throw error.at(node.place)
       }
-    }
-    self.compiled = compiled
-    // Only parameters that steps read as operands stay; packed weights have been copied.
-    var constants: [Graph.ValueID: Tensor] = [:]
-    for (node, compiled) in zip(graph.nodes, compiled) {
-      for (index, input) in node.inputs.enumerated() where !compiled.consumedParameters.contains(index) {
+      compiled.append(made)
+      // Only parameters that steps read as operands stay.
+      for (index, input) in node.inputs.enumerated() where !made.consumedParameters.contains(index) {
         guard let input, let tensor = graph.tensor(of: input) else { continue }
         constants[input] = try tensor.computable()
       }
-    }
-    for output in graph.outputs {
-      if let tensor = graph.tensor(of: output.value) {
-        constants[output.value] = try tensor.computable()
+      for input in Set(node.inputs.compactMap { $0 }) {
+        readers[input.index] -= 1
+        if readers[input.index] == 0 { graph.releaseParameter(input) }
       }
     }
+    self.compiled = compiled
+    for output in outputs {
+      if let tensor = graph.tensor(of: output) { constants[output] = try tensor.computable() }
+    }
     self.constants = constants
+    graph.releaseParameters()
     self.graph = graph
   }
 
@@ -145,7 +155,7 @@ package final class NetworkExecutor: Sendable {
 
   /// Runs the network as it was given, without fusion, and returns besides the outputs the value of every node.
   package static func runObserving(
-    graph: Graph, options: ExecutionOptions = ExecutionOptions(), _ inputs: [Tensor]
+    graph: consuming Graph, options: ExecutionOptions = ExecutionOptions(), _ inputs: [Tensor]
   ) throws -> (outputs: [Tensor], values: [ObservedValue]) {
     var options = options
     options.disabledPasses = Set(PassPipeline.names)

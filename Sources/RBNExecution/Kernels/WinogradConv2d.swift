@@ -96,26 +96,37 @@ struct WinogradWeights {
     let n = g.count
     let out = target + panel * n * n * inChannels * width
     let channels = min(width, outChannels - panel * width)
-    for row in 0..<n * n * inChannels {
-      for channel in channels..<width { out[row * width + channel] = 0 }
-    }
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: n * 3) { half in
-      for channel in 0..<channels {
-        for k in 0..<inChannels {
-          let w = source + ((panel * width + channel) * inChannels + k) * 9
-          for i in 0..<n {
-            for j in 0..<3 {
-              half[i * 3 + j] = g[i].0 * Double(w[j]) + g[i].1 * Double(w[3 + j]) + g[i].2 * Double(w[6 + j])
-            }
+    let first = source + panel * width * inChannels * 9
+    // Channels are innermost, where the compiler turns them into vectors: w is [3 × 3][width], G w is [n × 3][width].
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: (9 + n * 3) * width) { memory in
+      guard let w = memory.baseAddress else { return }
+      let half = w + 9 * width
+      w.initialize(repeating: 0, count: 9 * width)
+      for k in 0..<inChannels {
+        for channel in 0..<channels {
+          let taps = first + (channel * inChannels + k) * 9
+          for tap in 0..<9 { w[tap * width + channel] = Double(taps[tap]) }
+        }
+        for i in 0..<n {
+          for j in 0..<3 {
+            combine(g[i], w + j * width, step: 3 * width) { half[(i * 3 + j) * width + $0] = $1 }
           }
-          for i in 0..<n {
-            for j in 0..<n {
-              let value = half[i * 3] * g[j].0 + half[i * 3 + 1] * g[j].1 + half[i * 3 + 2] * g[j].2
-              out[((i * n + j) * inChannels + k) * width + channel] = Float(value)
-            }
+        }
+        for i in 0..<n {
+          for j in 0..<n {
+            let row = out + ((i * n + j) * inChannels + k) * width
+            combine(g[j], half + i * 3 * width, step: width) { row[$0] = Float($1) }
           }
         }
       }
     }
+  }
+
+  /// The combination of three vectors of `width` numbers, `step` apart, with the coefficients of a row of G.
+  @inline(__always)
+  private func combine(
+    _ g: (Double, Double, Double), _ x: UnsafePointer<Double>, step: Int, _ store: (Int, Double) -> Void
+  ) {
+    for c in 0..<width { store(c, g.0 * x[c] + g.1 * x[step + c] + g.2 * x[2 * step + c]) }
   }
 }

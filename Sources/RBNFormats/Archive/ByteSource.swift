@@ -13,6 +13,9 @@ import RBNTensor
 /// Files are read with `pread` into memory of our own and never mapped: a mapped file that another process
 /// shortens kills its reader with SIGBUS, and one that is overwritten changes under tensors that were checked.
 package final class ByteSource: Sendable {
+  /// The signature of `pread`: descriptor, target, count, offset; the bytes read, or -1 and `errno`.
+  package typealias PositionedRead = @Sendable (Int32, UnsafeMutableRawPointer?, Int, Int) -> Int
+
   private enum Content: Sendable {
     case file(descriptor: Int32)
     case memory(TensorStorage)
@@ -23,12 +26,16 @@ package final class ByteSource: Sendable {
   /// The path of a file, as the caller gave it; nil for memory.
   package let name: String?
   private let content: Content
+  private let pread: PositionedRead
   private let subject: RBNError.Subject
 
   /// Opens a regular file.
   ///
+  /// - Parameter pread: Stands in for the system's, for tests of what it may do.
   /// - Throws: `file.unreadable` when it does not exist, may not be read, or is no regular file.
-  package init(path: String, subject: RBNError.Subject) throws {
+  package init(
+    path: String, subject: RBNError.Subject, pread: @escaping PositionedRead = systemPositionedRead
+  ) throws {
     // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
@@ -42,6 +49,7 @@ package final class ByteSource: Sendable {
     self.byteCount = Int(status.st_size)
     self.name = path
     self.content = .file(descriptor: descriptor)
+    self.pread = pread
     self.subject = subject
   }
 
@@ -50,6 +58,7 @@ package final class ByteSource: Sendable {
     self.byteCount = storage.bytes.count
     self.name = nil
     self.content = .memory(storage)
+    self.pread = systemPositionedRead
     self.subject = subject
   }
 
@@ -84,7 +93,7 @@ package final class ByteSource: Sendable {
       var done = 0
       while done < target.count {
         let rest = UnsafeMutableRawBufferPointer(rebasing: target[done...])
-        let got = pread(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+        let got = pread(descriptor, rest.baseAddress, rest.count, offset + done)
         if got < 0 {
           if errno == EINTR { continue }
           throw unreadable(systemMessage(errno))
@@ -100,7 +109,8 @@ package final class ByteSource: Sendable {
   /// - Throws: as ``read(at:into:)``.
   package func bytes(at offset: Int, count: Int) throws -> [UInt8] {
     try checkRange(offset, count)
-    return try [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
+    // Room for a byte at least: without any, the initialiser would write to the one empty array of the process.
+    return try [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, written in
       try read(
         at: offset,
         into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]))
@@ -134,6 +144,11 @@ package final class ByteSource: Sendable {
   private func unreadable(_ reason: String) -> RBNError {
     RBNError(.unreadableFile, subject, file: name, "can't be read: \(reason)")
   }
+}
+
+/// `pread` of the system.
+package let systemPositionedRead: ByteSource.PositionedRead = { descriptor, target, count, offset in
+  pread(descriptor, target, count, off_t(offset))
 }
 
 /// The system's text for an error number.

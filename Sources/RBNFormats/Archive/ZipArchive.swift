@@ -123,7 +123,8 @@ package final class ZipArchive: Sendable {
         .entryTooLarge, subject, file: path, location: name,
         "has \(entry.byteCount) bytes, over the limit of \(limit)")
     }
-    return try [UInt8](unsafeUninitializedCapacity: entry.byteCount) { buffer, written in
+    // Room for a byte at least: without any, the initialiser would write to the one empty array of the process.
+    return try [UInt8](unsafeUninitializedCapacity: max(entry.byteCount, 1)) { buffer, written in
       try read(entry, into: UnsafeMutableRawBufferPointer(buffer))
       written = entry.byteCount
     }

@@ -83,7 +83,13 @@ extension ModelBundle {
   {
     // Keys that share an entry share the tensor, as tied weights do.
     var known: [String: Tensor] = [:]
-    return try table.members().map { key, node in
+    let members = try table.members()
+    var names = Set<String>()
+    let wanted = members.compactMap { try? $0.1.member("entry").string() }.filter {
+      names.insert($0).inserted
+    }
+    var storages = readAhead(wanted) { try entries.storage($0) }
+    return try members.map { key, node in
       let name = try node.member("entry").string()
       let logical = try dtype(try node.member("dtype"))
       let stored = try node.optionalMember("stored").map(dtype) ?? logical
@@ -97,7 +103,7 @@ extension ModelBundle {
         }
         return (key, tensor)
       }
-      let storage = try entries.storage(name)
+      let storage = try storages.removeValue(forKey: name) ?? entries.storage(name)
       guard let byteCount = try? shape.byteCount(of: stored), byteCount == storage.bytes.count else {
         throw node.failure(
           "a \(stored) tensor of shape \(shape) is not what the \(storage.bytes.count) bytes of \(name) hold",
@@ -112,7 +118,7 @@ extension ModelBundle {
 }
 
 /// The entries of a bundle, each checked against the manifest when it is read.
-private struct CheckedEntries {
+private struct CheckedEntries: Sendable {
   let archive: ZipArchive
   /// In the archive's order, without the manifest.
   let names: [String]

@@ -26,6 +26,8 @@ struct StateDictReader {
     var entries: [StateDict.Entry] = []
     entries.reserveCapacity(candidate.tensorCount)
     var ignored: [StateDict.IgnoredEntry] = []
+    try Task.checkCancellation()
+    readStorages(of: candidate.items.map(\.value))
     for item in candidate.items {
       try Task.checkCancellation()
       let isTensor = TensorRebuild.isTensor(item.value, in: pickle)
@@ -54,6 +56,18 @@ struct StateDictReader {
       entries = entries.map { .init(key: String($0.key.dropFirst(prefix.count)), tensor: $0.tensor) }
     }
     return try StateDict(entries: entries, ignored: ignored, path: candidate.path, strippedPrefix: prefix)
+  }
+
+  /// Reads the storages of all tensors among some values.
+  private mutating func readStorages(of values: [PickleValue]) {
+    var wanted: [StorageReference] = []
+    var keys = Set<String>()
+    for value in values where TensorRebuild.isTensor(value, in: file.pickle) {
+      guard let storage = try? TensorRebuild.describe(value, in: file.pickle).storage else { continue }
+      if keys.insert(storage.key).inserted { wanted.append(storage) }
+    }
+    let file = file
+    for (reference, block) in readAhead(wanted, { try file.read($0) }) { storages[reference.key] = block }
   }
 
   private mutating func tensor(_ value: PickleValue, key: String) throws -> Tensor {

@@ -107,11 +107,19 @@ extension ExportedProgram {
         "is missing, so the weights can't be told apart",
         advice: reexport)
     }
-    var storages: [String: TensorStorage] = [:]
+    let members = try json(archive, folder + config).member("config").members()
+    let names = Set(members.compactMap { try? $0.1.member("path_name").string() })
+    let wanted = archive.entries.filter {
+      $0.name.hasPrefix(folder) && names.contains(String($0.name.dropFirst(folder.count)))
+    }
+    let blocks = readAhead(wanted) { try archive.read($0) }
+    var storages = Dictionary(blocks.map { (String($0.key.name.dropFirst(folder.count)), $0.value) }) {
+      first, _ in first
+    }
     // Views that are copied may take what the file could honestly need, however often they show one storage.
     let total = archive.entries.reduce(0) { $0 + $1.byteCount }
     var budget = max(StridedTensor.defaultLimit, total)
-    return try json(archive, folder + config).member("config").members().map { key, payload in
+    return try members.map { key, payload in
       let name = try payload.member("path_name").string()
       let isPickle = try payload.optionalMember("use_pickle")?.bool() ?? false
       guard !isPickle, !name.hasPrefix("custom_obj_"), !name.hasPrefix("opaque_obj_") else {

@@ -29,6 +29,10 @@ package enum FoldChannelAffine: GraphPass {
       graph.nodes[index].inputs = [convNode.inputs[0], newWeight, newBias]
       graph.nodes[index].module = convNode.module
       removed.insert(convIndex)
+      // Held twice for no longer than it takes to write the new ones.
+      for old in convNode.inputs.dropFirst() where old.map({ readers[$0.index].count == 1 }) ?? false {
+        if let old, !outputs.contains(old) { graph.releaseParameter(old) }
+      }
     }
     graph.nodes = graph.nodes.indices.filter { !removed.contains($0) }.map { graph.nodes[$0] }
   }
@@ -39,17 +43,27 @@ package enum FoldChannelAffine: GraphPass {
     let channels = weight.shape[0]
     let scale = coefficients[(InstanceAffine.Row.alpha0.rawValue * channels)...].prefix(channels)
     let shift = coefficients[(InstanceAffine.Row.beta.rawValue * channels)...].prefix(channels)
-    let perChannel = channels > 0 ? weight.count / channels : 0
-    var scaled = weight.floats
-    for (channel, factor) in scale.enumerated() {
-      for i in channel * perChannel..<(channel + 1) * perChannel {
-        scaled[i] = Float(Double(scaled[i]) * factor)
-      }
-    }
+    let scaled = try weight.scaled(perChannel: scale)
     let old = bias?.doubles ?? [Double](repeating: 0, count: channels)
     let newBias = zip(zip(scale, shift), old).map { Float($0.0 * $1 + $0.1) }
-    return (
-      try Tensor(shape: weight.shape, scalars: scaled), try Tensor(shape: [channels], scalars: newBias)
-    )
+    return (scaled, try Tensor(shape: [channels], scalars: newBias))
+  }
+}
+
+extension Tensor {
+  /// The float32 tensor of the products with one factor for each index of the first dimension, computed in float64.
+  fileprivate func scaled(perChannel factors: ArraySlice<Double>) throws -> Tensor {
+    let source = try converted(to: .float32)
+    let run = factors.isEmpty ? 0 : count / factors.count
+    return try Tensor(shape: shape) { bytes in
+      source.withUnsafeBytes { source in
+        guard let from = source.bindMemory(to: Float.self).baseAddress,
+          let to = bytes.bindMemory(to: Float.self).baseAddress
+        else { return }
+        for (channel, factor) in factors.enumerated() {
+          for i in channel * run..<(channel + 1) * run { to[i] = Float(Double(from[i]) * factor) }
+        }
+      }
+    }
   }
 }

@@ -74,6 +74,17 @@ import Testing
     #expect(results.dropFirst().allSatisfy { $0 == results[0] })
   }
 
+  @Test func weightsAreHeldOnceAsTheKernelsReadThem() throws {
+    let network = try TestNetwork.all()[0]
+    let executor = try NetworkExecutor(graph: network.graph)
+    #expect(!network.graph.parameters.isEmpty && executor.weightByteCount > 0)
+    #expect(executor.graph.parameters.isEmpty && executor.sourceGraph.parameters.isEmpty)
+    // Their types stay, for shapes that come later.
+    let shapes = network.graph.inputs.map(\.exampleShape)
+    let types = try executor.graph.inferTypes(inputShapes: shapes)
+    #expect(executor.graph.outputs.allSatisfy { types[$0.value.index] != nil })
+  }
+
   @Test func recognisesRBNHoweverItIsWritten() throws {
     for network in try TestNetwork.all().prefix(2) {
       let executor = try NetworkExecutor(graph: network.graph)
