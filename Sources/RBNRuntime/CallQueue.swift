@@ -26,16 +26,22 @@ final class CallQueue: Sendable {
   /// - Throws: what `body` throws; `CancellationError` when the task was cancelled before `body` began.
   func run<Result: Sendable>(_ body: @escaping @Sendable (Call) throws -> Result) async throws -> Result {
     let call = Call()
-    return try await withTaskCancellationHandler {
+    let result = try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         call.start(
-          { call in continuation.resume(with: Swift.Result { try body(call) }) },
+          { call in
+            let result = Swift.Result { try body(call) }
+            Handover.give(call)
+            continuation.resume(with: result)
+          },
           abandon: { continuation.resume(throwing: CancellationError()) })
         submit(call)
       }
     } onCancel: {
       call.cancel()
     }
+    Handover.take(call)
+    return result
   }
 
   private func submit(_ call: Call) {

@@ -27,6 +27,9 @@ struct Command {
     return found ?? root.appendingPathComponent(".build/release/rbn")
   }()
 
+  /// Whether tests and command were built with AddressSanitizer or ThreadSanitizer, whose memory and files add to theirs.
+  static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in dlsym(nil, name) != nil }
+
   /// Runs the command to its end, in the root of the package.
   static func run(_ arguments: [String], input: String? = nil) throws -> Result {
     try run(executable.path, arguments, input: input)

@@ -25,6 +25,29 @@ int rbn_set_in_parallel_loop(int value) {
   return former;
 }
 
+// Swift passes a closure as its function and its context, and the context to the function in a register of its own.
+typedef void __attribute__((swiftcall)) (*loop_function)(intptr_t, intptr_t, __attribute__((swift_context)) void *);
+
+void rbn_take_closure_apart(void *function, void *context, rbn_loop_body *parts) {
+  parts->function = function;
+  parts->context = context;
+}
+
+void rbn_call_loop_body(rbn_loop_body body, intptr_t index, intptr_t worker) {
+  ((loop_function)body.function)(index, worker, body.context);
+}
+
+#if __has_feature(thread_sanitizer)
+void __tsan_release(void *);
+void __tsan_acquire(void *);
+
+void rbn_note_release(void *object) { __tsan_release(object); }
+void rbn_note_acquire(void *object) { __tsan_acquire(object); }
+#else
+void rbn_note_release(void *object) { (void)object; }
+void rbn_note_acquire(void *object) { (void)object; }
+#endif
+
 void rbn_spin_hint(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

@@ -86,6 +86,9 @@ typedef struct rbn_conv_task {
 typedef struct rbn_depthwise_task {
   const float *const *rows;  // as in rbn_conv_task
   size_t taps;
+  size_t kernel_width;    // taps side by side
+  size_t stride_x;        // columns between the windows of neighbouring pixels
+  size_t column_stride;   // floats between the columns that a window reads
   size_t multiplier;
   size_t pixels;
   size_t channels;        // output channels
@@ -278,6 +281,20 @@ void rbn_leave_processor(int processor);
 
 // Waits a moment inside of a spin loop.
 void rbn_spin_hint(void);
+
+// Tell ThreadSanitizer, in builds with it, that what was done before a release is seen after an acquire of the same object.
+void rbn_note_release(void *object);
+void rbn_note_acquire(void *object);
+
+// The two words of a Swift closure (Int, Int) -> Void that does not escape; callable while its owner's frame lives.
+typedef struct rbn_loop_body {
+  void *function;
+  void *context;
+} rbn_loop_body;
+
+// Called by Swift with the closure in place of the first two arguments.
+void rbn_take_closure_apart(void *function, void *context, rbn_loop_body *parts);
+void rbn_call_loop_body(rbn_loop_body body, intptr_t index, intptr_t worker);
 
 // Whether the calling thread is inside of a parallel loop; `rbn_set_…` returns the former value.
 int rbn_in_parallel_loop(void);

@@ -15,14 +15,14 @@ extension PackedConv2d {
     let p = parameters
     var e = rbn_epilogue()
     e.activation = Activation.identity.kernel
-    return withUnsafeTemporaryAllocation(of: UnsafePointer<Float>?.self, capacity: p.taps * Self.widestTile) {
-      rows in
-      let step: Int =
-        switch kind {
-        case .panels(let tile, _): tile.pixels
-        case .depthwise, .grouped: RBN_DEPTHWISE_TILE
-        }
-      for tap in 0..<p.taps { rows[tap * step] = window + tap * p.inChannels }
+    // A table with the first pixel of a tile; what a kernel needs it for fits on the stack.
+    let step: Int =
+      switch kind {
+      case .panels(let tile, _): p.groups > 1 ? tile.pixels : 0
+      case .depthwise, .grouped: RBN_DEPTHWISE_TILE
+      }
+    return withUnsafeTemporaryAllocation(of: UnsafePointer<Float>?.self, capacity: p.taps * step) { rows in
+      if step > 0 { for tap in 0..<p.taps { rows[tap * step] = window + tap * p.inChannels } }
       let table = UnsafePointer(rows.baseAddress)
       switch kind {
       case .panels(let tile, let count):
@@ -30,9 +30,11 @@ extension PackedConv2d {
         let channel = group * p.groupOutputs + index * tile.channels
         let channels = min(tile.channels, p.groupOutputs - index * tile.channels)
         e.bias = bias.map { UnsafePointer($0.start) + channel }
+        // Without groups the whole window is the input of one tap.
+        let taps = step > 0 ? p.taps : 1
         var task = rbn_conv_task(
-          rows: table, input: nil, input_stride: 0, channel_offset: group * p.groupInputs, taps: p.taps,
-          depth: p.groupInputs, pixels: 1, channels: channels,
+          rows: step > 0 ? table : nil, input: window, input_stride: 0, channel_offset: group * p.groupInputs,
+          taps: taps, depth: p.taps / taps * p.groupInputs, pixels: 1, channels: channels,
           weights: UnsafePointer(weights.start) + panel * p.taps * p.groupInputs * tile.channels,
           prefetch: nil, output: output + channel, output_stride: p.outChannels, epilogue: e)
         tile.function(&task)
@@ -40,7 +42,8 @@ extension PackedConv2d {
       case .depthwise(let function, _), .grouped(let function):
         e.bias = bias.map { UnsafePointer($0.start) }
         var task = rbn_depthwise_task(
-          rows: table, taps: p.taps, multiplier: p.groupOutputs, pixels: 1, channels: p.outChannels,
+          rows: table, taps: p.taps, kernel_width: p.kernel.width, stride_x: p.stride.width,
+          column_stride: p.inChannels, multiplier: p.groupOutputs, pixels: 1, channels: p.outChannels,
           weights: UnsafePointer(weights.start), weights_stride: weightsStride, output: output,
           output_stride: p.outChannels, epilogue: e)
         function(&task)
@@ -73,9 +76,6 @@ extension PackedConv2d {
     case .depthwise, .grouped: 1
     }
   }
-
-  /// No tile has more pixels.
-  private static let widestTile = 16
 }
 
 /// The implicit GEMM of ``PackedConv2d`` cut into runs of pixels times runs of panels.
@@ -231,7 +231,9 @@ private struct DirectConv2dPlan: PlannedConv2d {
         tile.function(&task)
       case .depthwise(let function, _), .grouped(let function):
         var task = rbn_depthwise_task(
-          rows: rows, taps: p.taps, multiplier: p.groupOutputs, pixels: count, channels: range.count,
+          rows: rows, taps: p.taps, kernel_width: p.kernel.width, stride_x: p.stride.width,
+          column_stride: p.dilation.width * p.inChannels, multiplier: p.groupOutputs, pixels: count,
+          channels: range.count,
           weights: UnsafePointer(conv.weights.start), weights_stride: conv.weightsStride, output: target,
           output_stride: outChannels, epilogue: e)
         function(&task)

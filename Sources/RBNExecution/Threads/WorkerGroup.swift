@@ -28,7 +28,7 @@ final class WorkerGroup: Sendable {
     /// Workers inside of the loop; written under the lock, read without it only to decide to stop waiting.
     let inside = Atomic<Int>(0)
     var count = 0
-    var body: ((Int, Int) -> Void)?
+    var body = rbn_loop_body()
     /// The processor that the caller ran on.
     var processor: Int32 = -1
     /// Workers that may still join.
@@ -38,11 +38,10 @@ final class WorkerGroup: Sendable {
 
     /// Claims indices until there are none left.
     func work(as worker: Int) {
-      guard let body else { return }
       while true {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
         guard index < count else { return }
-        body(index, worker)
+        rbn_call_loop_body(body, index, worker)
       }
     }
 
@@ -63,6 +62,8 @@ final class WorkerGroup: Sendable {
   /// Changes whenever a loop is added, for workers that spin.
   private let generation = Atomic<Int>(0)
 
+  /// Never inlined: what `body` changes must be looked up again after the call, whatever the optimiser knows of it.
+  @inline(never)
   func run(count: Int, threads: Int, _ body: (Int, Int) -> Void) {
     guard threads > 1, rbn_in_parallel_loop() == 0 else {
       let outer = rbn_set_in_parallel_loop(1)
@@ -70,16 +71,18 @@ final class WorkerGroup: Sendable {
       _ = rbn_set_in_parallel_loop(outer)
       return
     }
-    withoutActuallyEscaping(body) { body in
-      let loop = begin(count: count, threads: threads, body)
-      _ = rbn_set_in_parallel_loop(1)
-      loop.work(as: 0)
-      _ = rbn_set_in_parallel_loop(0)
-      end(loop)
-    }
+    var parts = rbn_loop_body()
+    takeApart(body, &parts)
+    let loop = begin(count: count, threads: threads, parts)
+    _ = rbn_set_in_parallel_loop(1)
+    loop.work(as: 0)
+    _ = rbn_set_in_parallel_loop(0)
+    end(loop)
+    // The closure and its variables live until here.
+    takeApart(body, &parts)
   }
 
-  private func begin(count: Int, threads: Int, _ body: @escaping (Int, Int) -> Void) -> Loop {
+  private func begin(count: Int, threads: Int, _ body: rbn_loop_body) -> Loop {
     lock.lock()
     defer { lock.unlock() }
     while state.workerCount < threads - 1, startWorker() { state.workerCount += 1 }
@@ -108,7 +111,7 @@ final class WorkerGroup: Sendable {
       while loop.inside.load(ordering: .relaxed) > 0 { lock.wait(.end) }
       state.callersWaiting -= 1
     }
-    loop.body = nil
+    loop.body = rbn_loop_body()
     state.spare.append(loop)
     lock.unlock()
   }
@@ -203,3 +206,8 @@ final class WorkerGroup: Sendable {
     return UInt64(bitPattern: Int64(now.tv_sec)) &* 1_000_000_000 &+ UInt64(bitPattern: Int64(now.tv_nsec))
   }
 }
+
+/// Gives the two words of a closure that does not escape, for other threads to call while its owner waits for them.
+/// The language's own way, `withoutActuallyEscaping`, takes a block of the heap for each loop.
+@_silgen_name("rbn_take_closure_apart")
+private func takeApart(_ body: (Int, Int) -> Void, _ parts: UnsafeMutablePointer<rbn_loop_body>)
