@@ -3,12 +3,14 @@
 
 Each network is built with seeded weights and statistics of real passes, with BatchNorm and with Representative BatchNorm
 in its place, exported, and run on seeded images. `default` and `decomposed` programs have static shapes; the `dynamic` ones
-leave batch, height and width free and are run at two shapes that are not the example's.
+leave batch, height and width free and are run at two shapes that are not the example's. Errors are told against PyTorch
+in float32, which is what must agree, and of both against PyTorch in float64.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import tempfile
@@ -16,7 +18,6 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -30,40 +31,20 @@ from rbn_torch.command import CommandError, run
 from rbn_torch.exporting import export_program, save_program
 from rbn_torch.golden import flatten_outputs
 from rbn_torch.zoo import NETWORKS, Network
+from rbn_torch.zoo_results import FORMS, HEADER, Result, measure, read, row, summary, write, write_table
 
-FORMS = ("default", "decomposed", "dynamic", "dynamic-decomposed")
 NORMS = ("bn", "rbn")
 EXAMPLE_BATCH = 2
-COLUMNS = f"{'network':<28} {'norm':<4} {'form':<18} {'shape':<13} {'ops':>5} {'steps':>5} {'RBN':>7} {'error':>8} {'top-1':>6} {'time':>5}"
 
 EXAMPLES = """examples:
   tools/zoo.py --rbn .build/release/rbn
   tools/zoo.py --rbn .build/release/rbn resnet50 hrnet_w18 --forms default dynamic --json zoo.json
   tools/zoo.py --rbn .build/release/rbn --norms rbn --cache build/zoo --time
-  tools/zoo.py --rbn .build/release/rbn --time --documentation Sources/RBNRuntime/RBNRuntime.docc/SupportedNetworks.md
+  tools/zoo.py --rbn .build/release/rbn --small --json zoo.json --resume
+  tools/zoo.py --json zoo.json --documentation Sources/RBNRuntime/RBNRuntime.docc/SupportedNetworks.md --show
 
 exit status: 0 every comparison passes, 1 one fails, 2 wrong usage
 """
-
-
-@dataclass
-class Result:
-    """One network, norm and form at one shape."""
-
-    network: str
-    norm: str
-    form: str
-    shape: list[int]
-    operators: int | None = None
-    steps: int | None = None
-    rbn_present: int | None = None
-    rbn_fused: int | None = None
-    error: float | None = None
-    top1_agreement: float | None = None
-    time_ratio: float | None = None
-    passed: bool = False
-    message: str = ""
-    aten: dict[str, int] = field(default_factory=dict)
 
 
 def parse() -> argparse.Namespace:
@@ -78,14 +59,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--time", action="store_true", help="compare times too, PyTorch eager over rbn, batch 1")
     parser.add_argument("--threads", type=int, default=2, help="threads of both (default 2)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep programs and PyTorch's results there, and use them")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON too")
+    parser.add_argument("--small", action="store_true", help="on smaller images, where the network takes them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the results there, beside those it has")
+    parser.add_argument("--resume", action="store_true", help="leave out what passes in --json's file already")
     parser.add_argument("--documentation", type=Path, metavar="FILE", help="write the table of the DocC article")
+    parser.add_argument("--show", action="store_true", help="run nothing: print what --json's file has")
     parser.add_argument("--list", action="store_true", help="print the networks' names")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.networks if name not in NETWORKS]
     if unknown:
         parser.error(f"there is no network {', '.join(unknown)}; --list prints the names")
-    if arguments.rbn is None and not arguments.list:
+    if (arguments.resume or arguments.show) and arguments.json is None:
+        parser.error("--resume and --show need --json")
+    if arguments.rbn is None and not (arguments.list or arguments.show):
         parser.error("--rbn is needed")
     return arguments
 
@@ -108,7 +94,8 @@ class Exporter:
         self.norm = norm
         self.folder = folder
         self._module: nn.Module | None = None
-        self.facts_path = folder / f"{network.name}-{norm}.json"
+        self.stem = f"{network.name}-{norm}-{network.size}"
+        self.facts_path = folder / f"{self.stem}.json"
         self.facts = json.loads(self.facts_path.read_text()) if self.facts_path.exists() else {}
 
     @property
@@ -131,7 +118,7 @@ class Exporter:
 
     def program(self, form: str) -> Path:
         """The archive of a form."""
-        path = self.folder / f"{self.network.name}-{self.norm}-{form}.pt2"
+        path = self.folder / f"{self.stem}-{form}.pt2"
         if path.exists() and f"aten-{form}" in self.facts:
             return path
         example = images(EXAMPLE_BATCH, self.network.size, self.network.size, torch.Generator().manual_seed(1))
@@ -145,17 +132,20 @@ class Exporter:
         self.save()
         return path
 
-    def golden(self, shape: tuple[int, int, int]) -> tuple[Tensor, list[numpy.ndarray]]:
-        """The images of a shape and PyTorch's outputs for them."""
+    def golden(self, shape: tuple[int, int, int]) -> tuple[Tensor, list[numpy.ndarray], list[numpy.ndarray]]:
+        """The images of a shape, PyTorch's outputs for them, and those of its float64."""
         batch, height, width = shape
         x = images(batch, height, width, torch.Generator().manual_seed(batch * 10000 + height))
-        path = self.folder / f"{self.network.name}-{self.norm}-{batch}x{height}x{width}.npz"
+        path = self.folder / f"{self.stem}-{batch}x{height}x{width}.npz"
         if not path.exists():
+            double = copy.deepcopy(self.module).double()
             with torch.no_grad():
                 outputs = [value.numpy() for value in flatten_outputs(self.module(x.clone()))]
-            numpy.savez(path, *outputs)
+                truth = [value.numpy() for value in flatten_outputs(double(x.double()))]
+            numpy.savez(path, *outputs, **{f"truth_{index}": value for index, value in enumerate(truth)})
         with numpy.load(path, allow_pickle=False) as archive:
-            return x, [archive[name] for name in archive.files]
+            outputs = [archive[name] for name in archive.files if name.startswith("arr_")]
+            return x, outputs, [archive[name] for name in archive.files if name.startswith("truth_")]
 
     def seconds(self) -> float:
         """The median time of one image in PyTorch."""
@@ -187,23 +177,6 @@ def rbn_seconds(rbn: Path, program: Path, threads: int) -> float:
     return document["configurations"][0]["latency_ms"]["median"] / 1000
 
 
-def compare(result: Result, actual: list[numpy.ndarray], expected: list[numpy.ndarray], tolerance: float) -> None:
-    """Sets the error relative to the largest value, and how often the largest class is the same."""
-    if [a.shape for a in actual] != [e.shape for e in expected]:
-        raise CommandError(f"shapes {[a.shape for a in actual]}, not {[e.shape for e in expected]}")
-    if not all(numpy.isfinite(e).all() and numpy.abs(e).max() > 0 for e in expected):
-        raise CommandError("PyTorch's output is zero or not finite: the network is not calibrated")
-    result.error = max(float(numpy.abs(a - e).max() / numpy.abs(e).max()) for a, e in zip(actual, expected))
-    agreement = [float((a.argmax(1) == e.argmax(1)).mean()) for a, e in zip(actual, expected)]
-    result.top1_agreement = min(agreement)
-    fused = result.rbn_fused == result.rbn_present
-    result.passed = result.error <= tolerance and fused
-    if not fused:
-        result.message = "not every RBN layer is fused"
-    elif not result.passed:
-        result.message = f"the error is above {tolerance:g}"
-
-
 def examine(exporter: Exporter, form: str, arguments: argparse.Namespace) -> list[Result]:
     network = exporter.network
     results = [Result(network.name, exporter.norm, form, list(shape)) for shape in shapes(network, form)]
@@ -218,9 +191,10 @@ def examine(exporter: Exporter, form: str, arguments: argparse.Namespace) -> lis
             result.steps = sum(not step["isAlias"] for step in plan["steps"])
             result.rbn_present = exporter.facts["rbn_layers"]
             result.rbn_fused = plan["representativeBatchNormCount"]
-            x, expected = exporter.golden(tuple(result.shape))
+            x, expected, truth = exporter.golden(tuple(result.shape))
             try:
-                compare(result, outputs_of(arguments.rbn, program, x, arguments.threads), expected, arguments.tolerance)
+                actual = outputs_of(arguments.rbn, program, x, arguments.threads)
+                measure(result, actual, expected, truth, arguments.tolerance)
             except CommandError as error:
                 result.message = str(error)
         if arguments.time and form == "default":
@@ -234,53 +208,16 @@ def examine(exporter: Exporter, form: str, arguments: argparse.Namespace) -> lis
     return results
 
 
-def show(result: Result) -> None:
-    def text(value: object, form: str = "") -> str:
-        return "-" if value is None else format(value, form)
-
-    shape = "x".join(map(str, result.shape))
-    rbn = "-" if result.rbn_present is None else f"{result.rbn_fused}/{result.rbn_present}"
-    row = f"{result.network:<28} {result.norm:<4} {result.form:<18} {shape:<13} {text(result.operators):>5} "
-    row += f"{text(result.steps):>5} {rbn:>7} {text(result.error, '.1e'):>8} {text(result.top1_agreement, '.0%'):>6} "
-    row += f"{text(result.time_ratio, '.2f'):>5}"
-    message = " ".join(result.message.split())
-    print(f"{row}  {'pass' if result.passed else 'FAIL'}  {message[:1200]}".rstrip(), flush=True)
-
-
-def summary(results: list[Result]) -> str:
-    failed = sum(not result.passed for result in results)
-    worst = max((result.error for result in results if result.error is not None), default=float("nan"))
-    names = {result.network for result in results}
-    return f"{len(names)} networks, {len(results)} comparisons, {failed} failed, largest error {worst:.1e}"
-
-
-def documentation(results: list[Result]) -> str:
-    """The table of networks for people: one row a network."""
-    rows = ["| network | norms | exports | operators → steps | largest error | time, PyTorch ÷ rbn |", "|---|---|---|---|---|---|"]
-    for name in dict.fromkeys(result.network for result in results):
-        mine = [result for result in results if result.network == name and result.passed]
-        if not mine:
-            continue
-        norms = ", ".join(label for norm, label in (("bn", "BatchNorm"), ("rbn", "RBN")) if any(r.norm == norm for r in mine))
-        if not any(r.norm == "rbn" for r in mine):
-            norms = "as published"
-        forms = ", ".join(form for form in FORMS if any(r.form == form for r in mine))
-        first = mine[0]
-        ratios = ", ".join(f"{r.time_ratio:.2f}" for r in mine if r.time_ratio is not None) or "–"
-        error = max(r.error for r in mine if r.error is not None)
-        rows.append(f"| {name} | {norms} | {forms} | {first.operators} → {first.steps} | {error:.0e} | {ratios} |")
-    return "\n".join(rows) + "\n"
-
-
-def write_documentation(path: Path, results: list[Result]) -> None:
-    """Replaces the table between the article's two marks."""
-    begin, end = "<!-- begin: tools/zoo.py -->\n", "<!-- end: tools/zoo.py -->"
-    article = path.read_text(encoding="utf-8")
-    head, found, rest = article.partition(begin)
-    _, closed, tail = rest.partition(end)
-    if not found or not closed:
-        raise SystemExit(f"zoo.py: {path} has not the marks {begin.strip()} and {end}")
-    path.write_text(head + begin + documentation(results) + end + tail, encoding="utf-8")
+def compare(exporter: Exporter, form: str, arguments: argparse.Namespace) -> list[Result]:
+    """The results of one network, norm and form; none where RBN is asked of a network without BatchNorm."""
+    try:
+        if exporter.norm == "rbn" and not exporter.has_norms():
+            return []
+        return examine(exporter, form, arguments)
+    except Exception as error:
+        traceback.print_exc()
+        message = f"{type(error).__name__}: {error}"
+        return [Result(exporter.network.name, exporter.norm, form, [], message=message)]
 
 
 def main() -> int:
@@ -290,30 +227,34 @@ def main() -> int:
         return 0
     warnings.filterwarnings("ignore")
     torch.set_num_threads(arguments.threads)
-    print(COLUMNS, flush=True)
+    kept = {} if arguments.json is None else {result.key: result for result in read(arguments.json)}
+    print(HEADER, flush=True)
     results: list[Result] = []
     for name in arguments.networks or NETWORKS:
+        network = NETWORKS[name].at_small_size() if arguments.small else NETWORKS[name]
         for norm in arguments.norms:
             with tempfile.TemporaryDirectory() as scratch:
                 folder = arguments.cache or Path(scratch)
                 folder.mkdir(parents=True, exist_ok=True)
-                exporter = Exporter(NETWORKS[name], norm, folder)
-                try:
-                    if norm == "rbn" and not exporter.has_norms():
-                        continue
-                    found = [result for form in arguments.forms for result in examine(exporter, form, arguments)]
-                except Exception as error:
-                    traceback.print_exc()
-                    found = [Result(name, norm, "-", [], message=f"{type(error).__name__}: {error}")]
-            for result in found:
-                show(result)
-            results += found
+                exporter = Exporter(network, norm, folder)
+                for form in arguments.forms:
+                    earlier = [kept.get((name, norm, form, shape)) for shape in shapes(network, form)]
+                    if arguments.show:
+                        found = [result for result in kept.values() if result.key[:3] == (name, norm, form)]
+                    elif arguments.resume and all(result is not None and result.passed for result in earlier):
+                        found = [result for result in earlier if result is not None]
+                    else:
+                        found = compare(exporter, form, arguments)
+                    for result in found:
+                        print(row(result), flush=True)
+                        kept[result.key] = result
+                    results += found
+                    if arguments.json is not None and not arguments.show:
+                        write(arguments.json, kept.values(), arguments.tolerance)
     print(summary(results))
-    if arguments.json is not None:
-        document = {"schema_version": 1, "tolerance": arguments.tolerance, "results": [asdict(r) for r in results]}
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if arguments.documentation is not None:
-        write_documentation(arguments.documentation, results)
+        order = list(NETWORKS)
+        write_table(arguments.documentation, sorted(kept.values(), key=lambda result: order.index(result.network)))
     return 0 if all(result.passed for result in results) else 1
 
 

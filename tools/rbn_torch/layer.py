@@ -10,6 +10,8 @@ For an input x of shape (N, C, H, W):
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy
 import torch
 from torch import Tensor, nn
@@ -117,23 +119,32 @@ def float64_truth(state: dict[str, numpy.ndarray], x: numpy.ndarray, eps: float)
     return y
 
 
-def randomize_norms(module: nn.Module, generator: torch.Generator) -> None:
+@dataclass(frozen=True)
+class NormSpread:
+    """How far the parameters of norm layers are drawn from where training starts: (mean, standard deviation).
+
+    Wide ones test one layer or a block. In a deep network they feed on each other: the gate of an image that is
+    brighter than most opens, which makes its next layer brighter still, until rounding errors have grown like the image.
+    """
+
+    weight: tuple[float, float] = (1.0, 0.1)
+    bias: tuple[float, float] = (0.0, 0.1)
+    center_weight: tuple[float, float] = (0.0, 0.1)
+    scale_weight: tuple[float, float] = (0.0, 0.5)
+    scale_bias: tuple[float, float] = (0.0, 1.0)
+
+
+def randomize_norms(module: nn.Module, generator: torch.Generator, spread: NormSpread = NormSpread()) -> None:
     """Gives every norm layer parameters away from their initial values, statistics excepted."""
-
-    def normal(parameter: Tensor, mean: float, deviation: float) -> None:
-        noise = torch.randn(parameter.shape, generator=generator)
-        with torch.no_grad():
-            parameter.copy_(mean + deviation * noise)
-
+    names = ("weight", "bias", "center_weight", "scale_weight", "scale_bias")
     for layer in module.modules():
         if not isinstance(layer, (RepresentativeBatchNorm2d, nn.BatchNorm2d)):
             continue
-        if layer.weight is not None:
-            normal(layer.weight, 1.0, 0.1)
-            normal(layer.bias, 0.0, 0.1)
-        if isinstance(layer, RepresentativeBatchNorm2d):
-            if layer.center_weight is not None:
-                normal(layer.center_weight, 0.0, 0.1)
-            if layer.scale_weight is not None:
-                normal(layer.scale_weight, 0.0, 0.5)
-                normal(layer.scale_bias, 0.0, 1.0)
+        for name in names:
+            parameter = getattr(layer, name, None)
+            if parameter is None:
+                continue
+            mean, deviation = getattr(spread, name)
+            noise = torch.randn(parameter.shape, generator=generator)
+            with torch.no_grad():
+                parameter.copy_(mean + deviation * noise)
