@@ -14,6 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from rbn_torch.earlier_layouts import LAYOUTS, earlier_archive
+
 
 def arrays() -> dict[str, np.ndarray]:
     """Arrays of every dtype that RBNFormats reads; element i has the value (i * 7) % 5."""
@@ -112,6 +116,8 @@ def main() -> None:
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     (folder / "network.pt2").write_bytes(buffer.getvalue())
+    for layout in LAYOUTS:
+        (folder / f"network-{layout}.pt2").write_bytes(earlier_archive(program, layout))
 
 
 if __name__ == "__main__":

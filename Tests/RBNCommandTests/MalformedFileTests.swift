@@ -84,12 +84,13 @@ import Testing
     let several = files.values.filter { names in
       names.count > 1 && !(names.allSatisfy { codes[$0] != nil } && Set(names.map { codes[$0] }).count == 1)
     }
-    // The same defect in files of two formats.
+    // The same defect in files of two formats, or layouts.
     let shared: Set = [
       ["checkpoint-legacy-missing-storage.pth", "checkpoint-missing-storage.pth"],
       ["checkpoint-empty.pth", "pt2-empty.pt2"],
       ["checkpoint-noise.pth", "pt2-not-a-zip.pt2", "zip-bytes-before.pth", "zip-not-a-zip.pth"],
       ["checkpoint-truncated.pth", "pt2-truncated.pt2", "zip-ends-early.pth"],
+      ["pt2-flat-weight-missing.pt2", "pt2-weight-not-described.pt2"],
     ]
     #expect(Set(several) == shared)
   }

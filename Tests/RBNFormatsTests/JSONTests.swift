@@ -53,7 +53,12 @@ import Testing
   }
 
   @Test func nonFiniteLiteralsAreRefused() {
-    for text in ["NaN", "[Infinity]", "-Infinity"] { #expect(throws: RBNError.self) { try parse(text) } }
+    for text in ["NaN", "[Infinity]", "-Infinity"] {
+      #expect(throws: RBNError.self) { try parse(text) }
+      #expect(throws: Never.self) {
+        try JSONValue.parse(Array(text.utf8), document: "test.json", acceptsNonFinite: true)
+      }
+    }
   }
 
   @Test func invalidUTF8IsRefused() {

@@ -4,8 +4,8 @@ import Testing
 
 /// What files can do to the library: refused ones, several loads of one, one that shrinks.
 @Suite struct HostileFileTests {
-  private static func bundles() throws -> [[String]] {
-    let data = try Data(contentsOf: URL(fileURLWithPath: Fixtures.path("malformed/bundle-expected.json")))
+  private static func table(_ kind: String) throws -> [[String]] {
+    let data = try Data(contentsOf: URL(fileURLWithPath: Fixtures.path("malformed/\(kind)-expected.json")))
     return try JSONDecoder().decode([String: String].self, from: data).sorted { $0.key < $1.key }
       .map { [$0.key, $0.value] }
   }
@@ -16,11 +16,37 @@ import Testing
     #expect(output.shape == [1, 3, 4, 4])
   }
 
-  @Test(arguments: try bundles()) func malformedBundle(nameAndCode: [String]) async throws {
+  @Test(arguments: try table("bundle") + table("pt2")) func malformedNetwork(nameAndCode: [String])
+    async throws
+  {
     let path = Fixtures.path("malformed/\(nameAndCode[0])")
     let error = try #require(await Fixtures.error { _ = try await ModelInspection.inspect(contentsOf: path) })
     #expect(error.code.rawValue == nameAndCode[1], "\(error)")
     #expect(error.file == path)
+  }
+
+  /// What people meet first: each error says what it is about, and what to do.
+  @Test(arguments: [
+    (
+      "unknown-ops",
+      [
+        "aten.digamma.default (5 times, first in layer1.0)",
+        "aten.lgamma.default (2 times, first in layer1.2)",
+        "run_decompositions()",
+      ]
+    ),
+    ("training", ["training mode", "model.eval()"]), ("training-dropout", ["training mode", "model.eval()"]),
+    ("schema-major-9", ["major version 9", "newer version of this package"]),
+    ("schema-major-6", ["major version 6", "torch: 2.5 or later"]),
+    ("flat-schema-6", ["major version 6", "torch: 2.5 or later"]),
+    ("flat-foreign-object", ["serialized_state_dict.pt", "conv.weight", "not a tensor"]),
+  ])
+  func errorsOfExportedProgramsSayWhatToDo(name: String, parts: [String]) async throws {
+    let path = Fixtures.path("malformed/pt2-\(name).pt2")
+    let error = try #require(await Fixtures.error { _ = try Model(contentsOf: path) })
+    let text = error.description
+    for part in parts { #expect(text.contains(part), "\(text)") }
+    #expect(error.advice != nil)
   }
 
   @Test func oneFileLoadedBySeveralAtOnce() async throws {

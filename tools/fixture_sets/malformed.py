@@ -13,6 +13,7 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
+from fixture_sets.malformed_codes import CODES
 from fixture_sets.options import Options, say, write_json
 from rbn_torch.exporting import export_program
 
@@ -51,6 +52,46 @@ class Spectrum(nn.Module):
         return torch.fft.fft(x).real
 
 
+class Gamma(nn.Module):
+    """Operators that no image classifier needs: one of them, or both."""
+
+    def __init__(self, both: bool) -> None:
+        super().__init__()
+        self.both = both
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.digamma(x)
+        return torch.lgamma(x) + torch.digamma(x) if self.both else x
+
+
+class Special(nn.Module):
+    """Several operators without support, in several modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 1)
+        self.layer1 = nn.Sequential(Gamma(False), nn.ReLU(), Gamma(True))
+        self.head = Gamma(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer1(self.conv(x)))
+
+
+class Dropping(nn.Module):
+    """Dropout, which a program in training mode computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(x)
+
+
+class Stored:
+    """What a state dict can hold beside tensors."""
+
+
 def compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -85,11 +126,12 @@ class Defects:
     def __init__(self) -> None:
         self.base = program_entries(Tiny().eval())
         self.files: dict[str, bytes] = {}
-        self.expected: dict[str, str] = {}
+        self.names: list[str] = []
 
     def add(self, name: str, content: bytes, refused: str) -> None:
+        """A file with one defect, which `refused` describes to the reader of this code."""
         self.files[f"pt2-{name}.pt2"] = content
-        self.expected[f"pt2-{name}.pt2"] = refused
+        self.names.append(name)
 
     def entries(self, name: str, refused: str, change: Callable[[Entries], None]) -> None:
         entries = dict(self.base)
@@ -148,9 +190,37 @@ def containers(made: Defects) -> None:
 
     made.entries("custom-object", "a custom object, which is a pickle", custom_object)
 
-    old = {"version": b"7.1", "serialized_exported_program.json": made.base[MODEL], "serialized_state_dict.pt": b"",
-           "serialized_constants.pt": b"", "serialized_example_inputs.pt": b""}
-    made.add("layout-before-2.8", archive(old), "the layout of torch 2.7 and before: export again")
+
+
+def flat(made: Defects) -> None:
+    """Defects of the layout of torch 2.7 and before."""
+    sound = {"version": b"8.2", "serialized_exported_program.json": made.base[MODEL],
+             "serialized_state_dict.pt": saved({"conv.weight": torch.zeros(3, 2, 1, 1)}),
+             "serialized_constants.pt": b""}
+
+    def defect(name: str, refused: str, change: Callable[[Entries], None]) -> None:
+        entries = dict(sound)
+        change(entries)
+        made.add(name, archive(entries), refused)
+
+    defect("flat-schema-6", "schema version 6, of torch 2.4", lambda e: e.update({"version": b"6.1"}))
+    defect("flat-version-text", "a version that is no number", lambda e: e.update({"version": b"latest"}))
+    defect("flat-no-version", "an archive without a version", lambda e: e.pop("version"))
+    defect("flat-no-state-dict", "no serialized_state_dict.pt", lambda e: e.pop("serialized_state_dict.pt"))
+    defect("flat-weight-missing", "an empty state dict", lambda e: e.update({"serialized_state_dict.pt": b""}))
+    defect("flat-foreign-object", "a weight that is an object of an unknown class",
+           lambda e: e.update({"serialized_state_dict.pt": saved({"conv.weight": Stored()})}))
+    defect("flat-state-dict-is-a-list", "a state dict that is a list",
+           lambda e: e.update({"serialized_state_dict.pt": saved([torch.zeros(1)])}))
+    defect("flat-state-dict-is-no-zip", "a state dict of noise",
+           lambda e: e.update({"serialized_state_dict.pt": b"noise" * 20}))
+
+
+def saved(value: object) -> bytes:
+    """What `torch.save` writes."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
 
 
 def weights(made: Defects) -> None:
@@ -202,6 +272,7 @@ def json_texts(made: Defects) -> None:
 
 def graphs(made: Defects) -> None:
     """Defects of the graph."""
+    made.model("schema-major-6", "schema version 6", lambda m: m["schema_version"].update({"major": 6}))
     made.model("schema-major-9", "schema version 9", lambda m: m["schema_version"].update({"major": 9}))
     made.model("no-schema-version", "a program without a schema version", lambda m: m.pop("schema_version"))
 
@@ -223,19 +294,21 @@ def graphs(made: Defects) -> None:
                lambda m: (m["graph_module"]["graph"].update({"outputs": []}),
                           m["graph_module"]["signature"].update({"output_specs": []})))
     made.add("unknown-op", archive(program_entries(Spectrum().eval())), "the operator aten::fft_fft")
+    made.add("unknown-ops", archive(program_entries(Special().eval())), "the operators aten::digamma and aten::lgamma")
+    made.add("training-dropout", archive(program_entries(Dropping().train())), "dropout in training mode: model.eval()")
     made.add("training", archive(program_entries(Normalised().train())), "batch_norm in training mode: model.eval()")
 
 
 def make(folder: Path, options: Options) -> None:
-    """Writes `pt2-<defect>.pt2` and `pt2-expected.json`."""
+    """Writes `pt2-<defect>.pt2` and `pt2-expected.json`, the code of each one's error."""
     torch.manual_seed(7)
     made = Defects()
-    for add in (containers, weights, json_texts, graphs):
+    for add in (containers, flat, weights, json_texts, graphs):
         add(made)
     for old in folder.glob("pt2-*.pt2"):
         old.unlink()
     for name, content in made.files.items():
         (folder / name).write_bytes(content)
-    write_json(folder / "pt2-expected.json", made.expected)
+    write_json(folder / "pt2-expected.json", {f"pt2-{name}.pt2": CODES[name] for name in made.names})
     total = sum(map(len, made.files.values()))
     say(f"  {len(made.files)} files, {total:,} bytes, the largest {max(map(len, made.files.values())):,}")

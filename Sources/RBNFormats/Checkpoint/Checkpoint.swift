@@ -27,6 +27,12 @@ package enum Checkpoint {
     return try reader.read(stateDictKey: stateDictKey)
   }
 
+  /// Reads a dict of tensors inside of another file, as ``StateDictReader/readTable()``.
+  static func readTable(_ bytes: TensorStorage) throws -> [(key: String, tensor: Tensor)] {
+    var reader = StateDictReader(try open(ByteSource(bytes, subject: .model)))
+    return try reader.readTable()
+  }
+
   private static func open(_ source: ByteSource) throws -> any CheckpointFile {
     let kind = try FileKind.sniff(source)
     switch kind {

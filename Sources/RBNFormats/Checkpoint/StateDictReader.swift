@@ -70,6 +70,29 @@ struct StateDictReader {
     for (reference, block) in readAhead(wanted, { try file.read($0) }) { storages[reference.key] = block }
   }
 
+  /// Reads a saved dict that holds tensors and nothing else, by its keys as they are: what the earlier layouts of
+  /// `torch.export` hold.
+  ///
+  /// - Throws: `exported-program.pickled-weight` for an entry that is no tensor; as ``read(stateDictKey:)``.
+  mutating func readTable() throws -> [(key: String, tensor: Tensor)] {
+    let pickle = file.pickle
+    guard let items = pickle.items(pickle.root) else {
+      throw RBNError(.noStateDict, .model, "holds \(pickle.summary(pickle.root)), not a dict of tensors")
+    }
+    readStorages(of: items.map(\.value))
+    let entries = try items.map { item in
+      try Task.checkCancellation()
+      guard case .string(let key) = item.key, TensorRebuild.isTensor(item.value, in: pickle) else {
+        throw RBNError(
+          .pickledWeight, .model, location: pickle.summary(item.key),
+          "is \(pickle.summary(item.value)), not a tensor, and only Python can read it",
+          advice: "make it an ordinary tensor before torch.export.save")
+      }
+      return StateDict.Entry(key: key, tensor: try tensor(item.value, key: key))
+    }
+    return try StateDict(entries: entries).entries.map { ($0.key, $0.tensor) }
+  }
+
   private mutating func tensor(_ value: PickleValue, key: String) throws -> Tensor {
     do {
       let description = try TensorRebuild.describe(value, in: file.pickle)

@@ -2,9 +2,9 @@ import RBNTensor
 
 extension ExportedProgram {
   private static let maximumDocumentByteCount = 1 << 28
-  private static let reexport = "re-export with torch 2.8 or newer"
+  static let reexport = "re-export with a newer torch"
 
-  /// Reads a `.pt2` archive of `torch.export.save`, torch 2.8 or newer.
+  /// Reads a `.pt2` archive of `torch.export.save`, torch 2.5 or newer.
   ///
   /// Nothing in it is executed: weights that are pickles and objects other than tensors are refused.
   ///
@@ -21,6 +21,11 @@ extension ExportedProgram {
   package init(bytes: TensorStorage) throws { try self.init(ZipArchive(bytes: bytes)) }
 
   init(_ archive: ZipArchive) throws {
+    if Self.isFlat(archive) {
+      try self.init(flat: archive)
+      try checkSignature()
+      return
+    }
     let root = try Self.rootFolder(of: archive)
     for (name, expected) in [("archive_format", "pt2"), ("archive_version", "0")] {
       let found = try Self.text(archive, root + name)
@@ -34,20 +39,19 @@ extension ExportedProgram {
     let model = try Self.modelName(in: archive, root: root)
     let document = "\(root)models/\(model).json"
     try self.init(try Self.json(archive, document))
-    weights = try Self.readTensors(
-      archive, folder: root + "data/weights/", config: "\(model)_weights_config.json", swaps: swaps)
-    constants = try Self.readTensors(
-      archive, folder: root + "data/constants/", config: "\(model)_constants_config.json", swaps: swaps)
+    func tensors(_ kind: String) throws -> [(key: String, tensor: Tensor)] {
+      let folder = "\(root)data/\(kind)/"
+      return try Self.readPickled(archive, "\(folder)\(model).pt")
+        ?? Self.readTensors(archive, folder: folder, config: "\(model)_\(kind)_config.json", swaps: swaps)
+    }
+    weights = try tensors("weights")
+    constants = try tensors("constants")
     try checkSignature()
   }
 
   /// The one folder that holds everything, with its slash.
   private static func rootFolder(of archive: ZipArchive) throws -> String {
     let names = archive.entries.map(\.name)
-    if names.contains(where: { $0.hasSuffix("serialized_exported_program.json") }) {
-      throw RBNError(
-        .outdatedExportedProgram, .model, "is in the layout of torch 2.7 and older", advice: reexport)
-    }
     let roots = Set(names.map { String($0.prefix { $0 != "/" }) })
     guard roots.count == 1, let root = roots.first.map({ $0 + "/" }),
       names.contains(where: { $0.hasPrefix(root + "models/") || $0 == root + "archive_format" })
@@ -73,7 +77,7 @@ extension ExportedProgram {
         : "holds \(names.count) models, none of them called model: \(names.prefix(8))")
   }
 
-  private static func text(_ archive: ZipArchive, _ name: String) throws -> String {
+  static func text(_ archive: ZipArchive, _ name: String) throws -> String {
     let bytes = try archive.readBytes(named: name, limit: 64)
     return String(String(decoding: bytes, as: UTF8.self).prefix { !$0.isNewline })
   }
@@ -90,9 +94,10 @@ extension ExportedProgram {
     }
   }
 
-  private static func json(_ archive: ZipArchive, _ name: String) throws -> JSONNode {
+  static func json(_ archive: ZipArchive, _ name: String, acceptsNonFinite: Bool = false) throws -> JSONNode {
     let bytes = try archive.readBytes(named: name, limit: maximumDocumentByteCount)
-    return JSONNode(try JSONValue.parse(bytes, document: name), document: name)
+    let value = try JSONValue.parse(bytes, document: name, acceptsNonFinite: acceptsNonFinite)
+    return JSONNode(value, document: name)
   }
 
   // MARK: Weights

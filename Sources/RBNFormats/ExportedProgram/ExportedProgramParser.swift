@@ -1,8 +1,8 @@
 import RBNTensor
 
 extension ExportedProgram {
-  /// The major version of the schema that this package reads.
-  package static let schemaMajorVersion = 8
+  /// The major versions of the schema that this package reads: torch 2.5 wrote 7, its successors write 8.
+  package static let schemaMajorVersions = 7...8
 
   /// Reads the graph and the signature out of the document `model.json`; weights are read elsewhere.
   ///
@@ -15,12 +15,8 @@ extension ExportedProgram {
     let major = try version.member("major").int()
     schemaVersion = (major, try version.optionalMember("minor")?.int() ?? 0)
     torchVersion = try root.optionalMember("torch_version")?.string() ?? ""
-    guard major == Self.schemaMajorVersion else {
-      throw version.failure(
-        "the schema has major version \(major), and only \(Self.schemaMajorVersion) is known",
-        .exportedProgramVersion,
-        advice: major < Self.schemaMajorVersion
-          ? "re-export with torch 2.8 or newer" : "use a newer version of this package, or an older torch")
+    guard Self.schemaMajorVersions.contains(major) else {
+      throw Self.unknownSchema(major, location: version.place)
     }
     opsetVersion = Dictionary(
       try root.optionalMember("opset_version")?.members().map { ($0.key, try $0.node.int()) } ?? []
@@ -141,8 +137,13 @@ extension ExportedProgram.TensorMeta {
 
 extension ExportedProgram.RangeConstraint {
   init(_ node: JSONNode) throws {
-    minimum = try node.optionalMember("min_val")?.int()
-    maximum = try node.optionalMember("max_val")?.int()
+    func bound(_ key: String) throws -> Int? {
+      guard let value = try node.optionalMember(key) else { return nil }
+      if let number = try? value.double(), number.isInfinite { return nil }
+      return try value.int()
+    }
+    minimum = try bound("min_val")
+    maximum = try bound("max_val")
   }
 }
 

@@ -2,7 +2,7 @@ import RBNTensor
 
 /// A program written by `torch.export`: a graph of ATen calls in functional order, its signature and its weights.
 ///
-/// The types follow PyTorch's serialisation schema, major version 8 (`torch/_export/serde/schema.py`). Argument
+/// The types follow PyTorch's serialisation schema, major versions 7 and 8 (`torch/_export/serde/schema.py`). Argument
 /// kinds that no supported op takes are kept as ``Argument/unsupported(_:)``, so that the importer can name
 /// the node that has one.
 package struct ExportedProgram: Sendable {
@@ -166,7 +166,7 @@ package struct ExportedProgram: Sendable {
 extension RBNError.Code {
   /// The archive is not one of `torch.export`.
   package static let notAnExportedProgram = Self("exported-program.not-one")
-  /// An archive in the layout of torch 2.7 and older.
+  /// An archive that torch 2.4 or older wrote, or without its table of weights.
   package static let outdatedExportedProgram = Self("exported-program.outdated")
   /// An archive format or a schema that this package does not know.
   package static let exportedProgramVersion = Self("exported-program.version")

@@ -13,9 +13,13 @@ extension JSONValue {
   /// replaces half surrogate pairs, takes single quotes, some bytes that are not UTF-8, and `NaN` and `Infinity`: each of
   /// these is an error here.
   ///
-  /// - Parameter document: what errors call the document.
+  /// - Parameters:
+  ///   - document: what errors call the document.
+  ///   - acceptsNonFinite: whether `Infinity`, `-Infinity` and `NaN`, as Python writes them, are numbers.
   /// - Throws: `json.malformed` with the byte offset, `json.duplicate-key`, `json.number-range`, `json.limit`.
-  package static func parse(_ bytes: [UInt8], document: String) throws -> JSONValue {
+  package static func parse(_ bytes: [UInt8], document: String, acceptsNonFinite: Bool = false) throws
+    -> JSONValue
+  {
     guard bytes.count <= maximumByteCount else {
       throw RBNError(
         .jsonLimit, .model, location: document,
@@ -46,10 +50,10 @@ extension JSONValue {
         status == json_tokener_continue ? "it breaks off" : String(cString: json_tokener_error_desc(status))
       throw malformed(document, at: min(end, bytes.count), reason)
     }
-    var memberCount = 0
-    let value = try convert(root, document: document, memberCount: &memberCount)
+    var conversion = JSONConversion(document: document, acceptsNonFinite: acceptsNonFinite)
+    let value = try conversion.convert(root)
     // Every member has one colon; json-c's tree has fewer members when keys repeat.
-    guard memberCount == scan.colonCount else {
+    guard conversion.memberCount == scan.colonCount else {
       throw RBNError(
         .duplicateJSONKey, .model, location: document,
         "has an object in which a key occurs twice"
@@ -58,9 +62,19 @@ extension JSONValue {
     return value
   }
 
-  private static func convert(_ object: OpaquePointer?, document: String, memberCount: inout Int) throws
-    -> JSONValue
-  {
+  static func malformed(_ document: String, at offset: Int, _ reason: String) -> RBNError {
+    RBNError(.malformedJSON, .model, location: document, "is not JSON at byte \(offset): \(reason)")
+  }
+}
+
+/// The walk from json-c's tree to values.
+private struct JSONConversion {
+  let document: String
+  let acceptsNonFinite: Bool
+  /// The members of all objects so far.
+  var memberCount = 0
+
+  mutating func convert(_ object: OpaquePointer?) throws -> JSONValue {
     guard let object else { return .null }
     switch json_object_get_type(object) {
     case json_type_null: return .null
@@ -68,7 +82,7 @@ extension JSONValue {
     case json_type_int: return .int(json_object_get_int64(object))
     case json_type_double:
       let number = json_object_get_double(object)
-      guard number.isFinite else {
+      guard number.isFinite || acceptsNonFinite else {
         throw RBNError(.jsonNumberRange, .model, location: document, "has a number that is not finite")
       }
       return .double(number)
@@ -82,7 +96,7 @@ extension JSONValue {
       elements.reserveCapacity(count)
       for index in 0..<count {
         let element = json_object_array_get_idx(object, index)
-        elements.append(try convert(element, document: document, memberCount: &memberCount))
+        elements.append(try convert(element))
       }
       return .array(elements)
     default:
@@ -92,15 +106,11 @@ extension JSONValue {
       while json_object_iter_equal(&iterator, &end) == 0 {
         let key = json_object_iter_peek_name(&iterator).map { String(cString: $0) } ?? ""
         let value = json_object_iter_peek_value(&iterator)
-        members[key] = try convert(value, document: document, memberCount: &memberCount)
+        members[key] = try convert(value)
         json_object_iter_next(&iterator)
       }
       memberCount += members.members.count
       return .object(members)
     }
-  }
-
-  static func malformed(_ document: String, at offset: Int, _ reason: String) -> RBNError {
-    RBNError(.malformedJSON, .model, location: document, "is not JSON at byte \(offset): \(reason)")
   }
 }
