@@ -4,8 +4,8 @@ import RBNTensor
 /// The passes between a graph as it was written and the graph that runs, in order.
 package enum PassPipeline {
   package static let passes: [any GraphPass.Type] = [
-    EliminateIdentities.self, FoldConstants.self, FoldPadding.self, RecognizeInstanceAffine.self,
-    FoldChannelAffine.self, FuseInstanceAffine.self, FuseEpilogues.self,
+    EliminateIdentities.self, FoldConstants.self, FoldPadding.self, RecognizeChannelShuffle.self,
+    RecognizeInstanceAffine.self, FoldChannelAffine.self, FuseInstanceAffine.self, FuseEpilogues.self,
   ]
 
   package static var names: [String] { passes.map { $0.name } }

@@ -24,6 +24,7 @@ package enum OperatorTable {
       Identity.name: { try Identity($0) },
       AdaptiveMaxPool2d.name: { try AdaptiveMaxPool2d($0) },
       Cast.name: { try Cast($0) },
+      ChannelShuffle.name: { try ChannelShuffle($0) },
       ConvTranspose2d.name: { try ConvTranspose2d($0) },
       Cumsum.name: { try Cumsum($0) },
       Flip.name: { try Flip($0) },

@@ -10,31 +10,28 @@ struct OperatorCase: CustomTestStringConvertible {
   /// The overload: `aten.conv2d.default`.
   var target: String
   var program: ExportedProgram
-  var inputs: [Tensor]
-  /// PyTorch's result in float32.
-  var output: Tensor
-  /// The result in float64; nil for operators that only move data.
-  var truth: Tensor?
+  var inputs: [Tensor] = []
+  /// PyTorch's results in float32.
+  var outputs: [Tensor]
+  /// The results in float64; empty for operators that only move or compare.
+  var truths: [Tensor]
 
   var testDescription: String { name }
 
-  /// Parameters of layers; everything else comes in at run time.
-  private static let parameterNames: [String: Set<String>] = [
-    "conv2d": ["weight", "bias"], "convolution": ["weight", "bias"], "linear": ["weight", "bias"],
-    "batch_norm": ["weight", "bias", "running_mean", "running_var"],
-    "_native_batch_norm_legit_no_training": ["weight", "bias", "running_mean", "running_var"],
-    "addmm": ["self", "mat2"], "conv1d": ["weight", "bias"], "layer_norm": ["weight", "bias"],
-    "native_layer_norm": ["weight", "bias"], "prelu": ["weight"], "conv_transpose2d": ["weight", "bias"],
-    "group_norm": ["weight", "bias"], "native_group_norm": ["weight", "bias"],
-    "instance_norm": ["weight", "bias", "running_mean", "running_var"],
-  ]
+  /// Arguments that are parameters of layers; everything else comes in at run time.
+  private static let parameterNames: Set<String> = ["weight", "bias", "running_mean", "running_var"]
 
-  /// Every case, those whose operator has no lowering apart.
-  static func all() throws -> (known: [OperatorCase], unknownTargets: Set<String>) {
-    let tensors = try GoldenFixtures.tensors("ops/ops.npz")
+  private static func isParameter(_ argument: String, of target: String) -> Bool {
+    parameterNames.contains(argument)
+      || target == "aten.addmm.default" && ["self", "mat2"].contains(argument)
+  }
+
+  /// Every case of a file, those whose operator has no lowering apart.
+  static func all(_ file: String) throws -> (known: [OperatorCase], unknownTargets: Set<String>) {
+    let tensors = try GoldenFixtures.tensors("ops/\(file).npz")
     var cases: [OperatorCase] = []
     var unknown: Set<String> = []
-    for node in try GoldenFixtures.json("ops/ops.json").member("cases").elements() {
+    for node in try GoldenFixtures.json("ops/\(file).json").member("cases").elements() {
       let target = try node.member("target").string()
       if let signature = Lowerings.find("torch.ops.\(target)")?.signature {
         cases.append(try OperatorCase(node, target, signature, tensors))
@@ -48,51 +45,56 @@ struct OperatorCase: CustomTestStringConvertible {
   private init(
     _ node: JSONNode, _ target: String, _ signature: ATenSignature, _ tensors: [String: Tensor]
   ) throws {
-    name = try node.member("case").string()
+    let name = try node.member("case").string()
+    self.name = name
     self.target = target
-    func tensor(_ node: JSONNode) throws -> Tensor { try #require(tensors[node.string()]) }
-    let outputName = try #require(node.member("outputs").elements().first)
-    output = try tensor(outputName)
-    truth = tensors["\(name)/truth/0"]
-    let hasTruth = try node.member("truth64").bool()
-    try #require((truth != nil) == hasTruth)
-    inputs = []
+    outputs = try node.member("outputs").elements().map { try #require(tensors[try $0.string()]) }
+    truths = outputs.indices.compactMap { tensors["\(name)/truth/\($0)"] }
+    if let hasTruth = try node.optionalMember("truth64")?.bool() {
+      try #require(truths.isEmpty != hasTruth)
+    }
     program = ExportedProgram(
       nodes: [], inputs: [], outputs: [], tensorValues: [:], symIntValues: [:], inputSpecs: [],
       outputSpecs: [], rangeConstraints: [:], schemaVersion: (8, 20), opsetVersion: ["aten": 10],
       torchVersion: "2.13.0")
-
-    let parameters = Self.parameterNames[target.split(separator: ".")[1].description] ?? []
-    var given = try node.member("inputs").elements()[...]
-    var arguments: [(name: String, argument: ExportedProgram.Argument)] = []
-    for parameter in signature.parameters {
-      if let value = try node.member("arguments").optionalMember(parameter.name) {
-        arguments.append((parameter.name, try Self.argument(value, parameter)))
-      } else if try node.member("arguments").members().contains(where: { $0.key == parameter.name }) {
-        arguments.append((parameter.name, .none))
-      } else if parameter.kind == .tensor, parameter.isList {
-        let names = try given.map { try add(tensor($0), isParameter: false) }
-        given = []
-        arguments.append((parameter.name, .tensors(names)))
-      } else if parameter.kind == .tensor, let next = given.popFirst() {
-        guard !next.isNull else {
-          arguments.append((parameter.name, .none))
-          continue
-        }
-        let name = try add(tensor(next), isParameter: parameters.contains(parameter.name))
-        arguments.append((parameter.name, .tensor(name)))
-      }
-    }
-    #expect(given.isEmpty, "\(name): tensors are left over")
+    let given = try node.member("inputs").elements().map { try $0.isNull ? nil : tensors[$0.string()] }
+    let arguments = try arguments(signature, try node.member("arguments"), given)
+    let results = outputs.indices.map { "r\($0)" }
     program.nodes = [
       .init(
-        target: "torch.ops.\(target)", inputs: arguments, outputs: [.tensor("result")], modulePath: "op",
-        name: "result")
+        target: "torch.ops.\(target)", inputs: arguments, outputs: results.map { .tensor($0) },
+        modulePath: "op",
+        name: "r0")
     ]
-    program.outputSpecs = [.userOutput(.tensor("result"))]
+    program.outputSpecs = results.map { .userOutput(.tensor($0)) }
   }
 
-  private mutating func add(_ tensor: Tensor, isParameter: Bool) throws -> String {
+  private mutating func arguments(
+    _ signature: ATenSignature, _ values: JSONNode, _ tensors: [Tensor?]
+  ) throws -> [(name: String, argument: ExportedProgram.Argument)] {
+    var rest = tensors[...]
+    var arguments: [(name: String, argument: ExportedProgram.Argument)] = []
+    let given = Set(try values.members().map(\.key))
+    for parameter in signature.parameters {
+      if given.contains(parameter.name) {
+        let value = try values.optionalMember(parameter.name)
+        arguments.append((parameter.name, try value.map { try Self.argument($0, parameter) } ?? .none))
+      } else if parameter.kind == .tensor, parameter.isList {
+        let names = rest.map { tensor in tensor.map { add($0, isParameter: false) } }
+        rest = []
+        let isWhole = !names.contains(nil)
+        arguments.append(
+          (parameter.name, isWhole ? .tensors(names.compactMap { $0 }) : .optionalTensors(names)))
+      } else if parameter.kind == .tensor, let next = rest.popFirst() {
+        let isParameter = Self.isParameter(parameter.name, of: target)
+        arguments.append((parameter.name, next.map { .tensor(add($0, isParameter: isParameter)) } ?? .none))
+      }
+    }
+    #expect(rest.isEmpty, "\(name): tensors are left over")
+    return arguments
+  }
+
+  private mutating func add(_ tensor: Tensor, isParameter: Bool) -> String {
     let argument = "t\(program.inputSpecs.count)"
     if isParameter {
       program.inputSpecs.append(.parameter(argument: argument, key: argument))
@@ -100,8 +102,9 @@ struct OperatorCase: CustomTestStringConvertible {
     } else {
       program.inputSpecs.append(.userInput(.tensor(argument)))
       program.tensorValues[argument] = .init(
-        scalarType: .init(code: 7), sizes: tensor.shape.map { .int($0) },
-        strides: tensor.shape.contiguousStrides.map { .int($0) }, storageOffset: .int(0), layout: .strided)
+        scalarType: .init(code: tensor.dtype == .int64 ? 5 : tensor.dtype == .bool ? 12 : 7),
+        sizes: tensor.shape.map { .int($0) }, strides: tensor.shape.contiguousStrides.map { .int($0) },
+        storageOffset: .int(0), layout: .strided)
       inputs.append(tensor)
     }
     return argument
@@ -111,26 +114,23 @@ struct OperatorCase: CustomTestStringConvertible {
   private static func argument(
     _ node: JSONNode, _ parameter: ATenSignature.Parameter
   ) throws -> ExportedProgram.Argument {
-    switch node.value {
-    case .null: return .none
-    case .bool(let flag): return .bool(flag)
+    switch (node.value, parameter.kind) {
+    case (.bool(let flag), _): .bool(flag)
     // The schema's default of a memory format is a number: 0, contiguous.
-    case .int(0) where parameter.kind == .memoryFormat: return .memoryFormat(.contiguous)
-    case .int(let number): return .int(Int(number))
-    case .array:
-      return .ints(try node.list { try $0.int() })
-    case .string(let text):
-      switch parameter.kind {
-      case .memoryFormat:
-        return .memoryFormat(
-          text == "channels_last" ? .channelsLast : text == "preserve_format" ? .preserve : .contiguous)
-      case .dtype: return .scalarType(.init(code: text == "float32" ? 7 : 8))
-      case .device: return .device(text)
-      case .layout: return .layout(.strided)
-      case .str: return .string(text)
-      default: return .float(try node.double())
-      }
-    default: return .float(try node.double())
+    case (.int(0), .memoryFormat): .memoryFormat(.contiguous)
+    case (.int, .memoryFormat): .memoryFormat(.preserve)
+    case (.string(let text), .memoryFormat):
+      .memoryFormat(
+        text == "channels_last" ? .channelsLast : text == "contiguous_format" ? .contiguous : .preserve)
+    case (.int(let number), _): .int(Int(number))
+    case (.array, .float): .floats(try node.list { try $0.double() })
+    case (.array, _): .ints(try node.list { try $0.int() })
+    case (.string(let text), .dtype):
+      .scalarType(.init(code: ["float32": 7, "int64": 5, "bool": 12][text] ?? 8))
+    case (.string(let text), .device): .device(text)
+    case (.string, .layout): .layout(.strided)
+    case (.string(let text), .str): .string(text)
+    default: .float(try node.double())
     }
   }
 }

@@ -6,8 +6,8 @@ import Testing
 
 /// Operators beside those of plain convolutional networks against PyTorch: the float64 reference, and the kernels of every
 /// instruction set, with and without passes.
-@Suite struct OperatorFixtureTests {
-  private static let cases = Result { try OperatorFixtureCase.all() }
+@Suite struct FurtherOperatorGoldenTests {
+  private static let cases = Result { try OperatorCase.all("further").known }
 
   @Test func thereAreCases() throws { #expect(try Self.cases.get().count > 190) }
 
@@ -16,16 +16,16 @@ import Testing
   /// float64 on both sides.
   private static let referenceTolerance = 1e-12
 
-  @Test(arguments: try cases.get()) func theReferenceIsTheTruth(_ test: OperatorFixtureCase) throws {
+  @Test(arguments: try cases.get()) func theReferenceIsTheTruth(_ test: OperatorCase) throws {
     let graph = try ExportedProgramImporter.graph(from: test.program)
     let results = try ReferenceExecutor(graph: graph).run(test.inputs)
     for (index, result) in results.enumerated() {
-      let truth = test.truth.isEmpty ? test.outputs[index] : test.truth[index]
+      let truth = test.truths.isEmpty ? test.outputs[index] : test.truths[index]
       compare(result, truth, Self.referenceTolerance, "result \(index)")
     }
   }
 
-  @Test(arguments: try cases.get()) func everyKernelIsCloseToTheTruth(_ test: OperatorFixtureCase) throws {
+  @Test(arguments: try cases.get()) func everyKernelIsCloseToTheTruth(_ test: OperatorCase) throws {
     let graph = try ExportedProgramImporter.graph(from: test.program)
     for instructionSet in InstructionSet.available {
       for disabled in [[], PassPipeline.names] {
@@ -36,14 +36,14 @@ import Testing
         #expect(results.map(\.dtype) == test.outputs.map(\.dtype))
         for (index, result) in results.enumerated() {
           let label = "\(instructionSet), \(disabled.isEmpty ? "fused" : "unfused"), result \(index)"
-          guard !test.truth.isEmpty else {
+          guard !test.truths.isEmpty else {
             // Moved or compared, not computed: the very numbers.
             compare(result, test.outputs[index], 0, label)
             continue
           }
           // Where float32 overflows and float64 does not, PyTorch's result counts.
           let overflows = test.outputs[index].doubles.map { !$0.isFinite }
-          compare(result, test.truth[index], Self.tolerance, label, except: overflows)
+          compare(result, test.truths[index], Self.tolerance, label, except: overflows)
         }
       }
     }

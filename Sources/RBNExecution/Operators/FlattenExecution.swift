@@ -1,0 +1,3 @@
+import RBNGraph
+
+extension Flatten: RowMajorCopy {}

@@ -1,0 +1,3 @@
+import RBNGraph
+
+extension Reshape: RowMajorCopy {}
