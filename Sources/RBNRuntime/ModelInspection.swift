@@ -87,6 +87,18 @@ public struct ModelInspection: Codable, Hashable, Sendable {
     /// The calls of Representative BatchNorm layers that the plan runs as one operation each, in whatever spelling the
     /// graph has them.
     public var representativeBatchNormCount: Int
+    /// What looks like Representative BatchNorm and runs as it is written, operation by operation, and why.
+    public var representativeBatchNormNearMisses: [NearMiss]
+  }
+
+  /// A place in the network that looks like a Representative BatchNorm and is not run as one operation.
+  public struct NearMiss: Codable, Hashable, Sendable {
+    /// The name of the layer that applies a gate or an offset, or that normalises, in ``Network/layers``.
+    public var layer: String
+    /// The path in the PyTorch module tree, with `#1` for the module's second call.
+    public var module: String
+    /// What keeps it from being one, in a few words.
+    public var reason: String
   }
 
   /// The file, as the caller named it.
@@ -199,6 +211,9 @@ extension ModelInspection.Network {
     let norms = plan.steps.filter { step in
       let affine = step.op as? InstanceAffine ?? (step.op as? FusedConv2d)?.affine
       return affine?.hasMean ?? (step.op is RepresentativeBatchNorm)
+    }
+    representativeBatchNormNearMisses = try PassPipeline.nearMisses(in: graph).map {
+      ModelInspection.NearMiss(layer: $0.node, module: $0.module.description, reason: $0.reason)
     }
     representativeBatchNormCount =
       Set(norms.map(\.module).filter { !$0.path.isEmpty }).count + norms.count { $0.module.path.isEmpty }

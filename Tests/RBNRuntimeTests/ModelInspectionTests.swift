@@ -59,25 +59,44 @@ import Testing
       struct Block: Decodable {
         var programs: [String]
         var layers: Int
+        var nearMiss: String?
         enum CodingKeys: String, CodingKey {
           case programs
           case layers = "rbn_layers"
+          case nearMiss = "near_miss"
         }
       }
       var blocks: [Block]
     }
     let url = URL(fileURLWithPath: Fixtures.path("blocks/blocks.json"))
     let blocks = try JSONDecoder().decode(Blocks.self, from: Data(contentsOf: url)).blocks
-    #expect(blocks.count { $0.layers > 0 } >= 15)
+    #expect(blocks.count { $0.layers > 0 } >= 25 && blocks.count { $0.nearMiss != nil } >= 6)
     for block in blocks {
       for program in block.programs {
         let inspection = try await ModelInspection.inspect(contentsOf: Fixtures.path("blocks/\(program)"))
+        let misses = try #require(inspection.network).representativeBatchNormNearMisses
+        if let reason = block.nearMiss {
+          #expect(misses.map(\.module) == ["norm"], "\(program)")
+          #expect(misses.first?.reason.contains(reason) == true, "\(program): \(misses)")
+          continue
+        }
+        #expect(misses == [], "\(program)")
         let count = inspection.network?.representativeBatchNormCount
         // One layer, called twice.
         let calls = program.hasPrefix("shared-norm") ? 2 : block.layers
         #expect(count == calls, "\(program)")
       }
     }
+  }
+
+  /// The view, the transposition and the view that networks shuffle channels with are one operation.
+  @Test(arguments: ["", "-decomposed", "-dynamic", "-dynamic-decomposed"])
+  func aChannelShuffleIsOneStep(form: String) async throws {
+    let path = Fixtures.path("blocks/channel-shuffle\(form).pt2")
+    let network = try #require(await ModelInspection.inspect(contentsOf: path).network)
+    let steps = network.steps.filter { !$0.isAlias }.map(\.op)
+    #expect(steps.count { $0 == "aten.channel_shuffle.default" } == 1, "\(steps)")
+    #expect(!steps.contains { $0.contains("reshape") || $0.contains("permute") }, "\(steps)")
   }
 
   @Test func aCheckpointOfNoKnownNetworkIsStillListed() async throws {

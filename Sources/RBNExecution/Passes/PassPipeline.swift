@@ -8,6 +8,18 @@ package enum PassPipeline {
     RecognizeInstanceAffine.self, FoldChannelAffine.self, FuseInstanceAffine.self, FuseEpilogues.self,
   ]
 
+  /// The passes before the one that recognises RBN.
+  private static var preparations: ArraySlice<any GraphPass.Type> {
+    passes.prefix { $0.name != RecognizeInstanceAffine.name }
+  }
+
+  /// What looks like Representative BatchNorm in a graph as it was written, and is not recognised.
+  package static func nearMisses(in graph: Graph) throws -> [CalibrationNearMiss] {
+    var graph = graph
+    for pass in preparations { try pass.run(&graph) }
+    return try CalibrationNearMiss.all(in: graph)
+  }
+
   package static var names: [String] { passes.map { $0.name } }
 
   /// Runs every pass that is not disabled.

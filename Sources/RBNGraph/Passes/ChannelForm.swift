@@ -15,6 +15,8 @@ struct ChannelForm {
   var sm: [Double]
   var s: [Double]
   var sigmoid: Sigmoid?
+  /// Whether the base is vectors (N, C), each number of which is its own mean, not images.
+  let isVector: Bool
 
   struct Sigmoid {
     /// The value that holds s: two forms have the same s when they have the same id.
@@ -24,16 +26,17 @@ struct ChannelForm {
   }
 
   /// The base itself.
-  init(base: Graph.ValueID, channels: Int) {
+  init(base: Graph.ValueID, channels: Int, isVector: Bool = false) {
     let zeros = [Double](repeating: 0, count: channels)
     self.base = base
+    self.isVector = isVector
     x = [Double](repeating: 1, count: channels)
     (m, one, sx, sm, s) = (zeros, zeros, zeros, zeros, zeros)
   }
 
   /// s itself.
-  init(base: Graph.ValueID, sigmoid: Sigmoid) {
-    self.init(base: base, channels: sigmoid.p.count)
+  init(base: Graph.ValueID, sigmoid: Sigmoid, isVector: Bool = false) {
+    self.init(base: base, channels: sigmoid.p.count, isVector: isVector)
     x = m
     s = [Double](repeating: 1, count: sigmoid.p.count)
     self.sigmoid = sigmoid

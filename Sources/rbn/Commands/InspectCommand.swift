@@ -132,9 +132,19 @@ struct InspectCommand: AsyncParsableCommand {
       ("multiply-adds", Format.count(network.multiplyAdds)),
       ("operations", "\(network.layers.count), \(network.steps.count { !$0.isAlias }) after fusion"),
       ("RBN layers", "\(network.representativeBatchNormCount)"),
+    ]
+    facts += Self.nearMisses(network).map { ("not fused", $0) }
+    facts += [
       ("activations", "\(Format.bytes(network.arenaByteCount)) a call"), ("kernels", network.instructionSet),
     ]
     return Format.facts(facts)
+  }
+
+  /// `layer1.0.bn1: computes aten.hardsigmoid.default of the mean, not the sigmoid`, a line each; all are in the JSON.
+  private static func nearMisses(_ network: ModelInspection.Network) -> [String] {
+    let misses = network.representativeBatchNormNearMisses
+    let lines = misses.prefix(10).map { "\($0.module.isEmpty ? $0.layer : $0.module): \($0.reason)" }
+    return misses.count > lines.count ? lines + ["\(misses.count - lines.count) more"] : lines
   }
 
   /// `swift-rbn 0.1.0, torch 2.13.0`.
