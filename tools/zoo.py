@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--norms", nargs="+", choices=NORMS, default=list(NORMS), help="default: both")
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=["default"], help="default: default")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="of the largest output (default 1e-4)")
-    parser.add_argument("--time", action="store_true", help="compare times too, PyTorch eager over rbn, batch 1")
+    parser.add_argument("--time", action="store_true", help="compare times too, PyTorch eager over rbn, one image")
     parser.add_argument("--threads", type=int, default=2, help="threads of both (default 2)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep programs and PyTorch's results there, and use them")
     parser.add_argument("--small", action="store_true", help="on smaller images, where the network takes them")
@@ -147,9 +147,9 @@ class Exporter:
             outputs = [archive[name] for name in archive.files if name.startswith("arr_")]
             return x, outputs, [archive[name] for name in archive.files if name.startswith("truth_")]
 
-    def seconds(self) -> float:
-        """The median time of one image in PyTorch."""
-        x = images(1, self.network.size, self.network.size, torch.Generator().manual_seed(3))
+    def seconds(self, batch: int) -> float:
+        """The median time of a batch of images in PyTorch."""
+        x = images(batch, self.network.size, self.network.size, torch.Generator().manual_seed(3))
         times = []
         with torch.no_grad():
             for _ in range(7):
@@ -170,11 +170,10 @@ def outputs_of(rbn: Path, program: Path, x: Tensor, threads: int) -> list[numpy.
             return [archive[name] for name in archive.files]
 
 
-def rbn_seconds(rbn: Path, program: Path, threads: int) -> float:
-    """The median time of one image."""
-    words = ["bench", program, "--batch", "1", "--threads", str(threads), "--iterations", "7", "--json"]
-    document = json.loads(run(rbn, words))
-    return document["configurations"][0]["latency_ms"]["median"] / 1000
+def rbn_seconds(rbn: Path, program: Path, batch: int, threads: int) -> float:
+    """The median time of a batch of images."""
+    words = ["bench", program, "--batch", str(batch), "--threads", str(threads), "--iterations", "7", "--json"]
+    return json.loads(run(rbn, words))["bench"]["latency"]["median"] / 1000
 
 
 def examine(exporter: Exporter, form: str, arguments: argparse.Namespace) -> list[Result]:
@@ -198,7 +197,10 @@ def examine(exporter: Exporter, form: str, arguments: argparse.Namespace) -> lis
             except CommandError as error:
                 result.message = str(error)
         if arguments.time and form == "default":
-            results[0].time_ratio = exporter.seconds() / rbn_seconds(arguments.rbn, program, arguments.threads)
+            # One image, where the network does not ask for the example's batch by a number.
+            batch = plan["inputs"][0]["shape"][0] or 1
+            ours = rbn_seconds(arguments.rbn, program, batch, arguments.threads)
+            results[0].time_ratio = exporter.seconds(batch) / ours
     except CommandError as error:
         results[0].message = str(error)
     except Exception as error:
@@ -218,6 +220,13 @@ def compare(exporter: Exporter, form: str, arguments: argparse.Namespace) -> lis
         traceback.print_exc()
         message = f"{type(error).__name__}: {error}"
         return [Result(exporter.network.name, exporter.norm, form, [], message=message)]
+
+
+def is_done(result: Result | None, needs_time: bool) -> bool:
+    """Whether an earlier run left nothing to do for a comparison."""
+    if result is None or not result.passed:
+        return False
+    return not needs_time or result.form != "default" or result.time_ratio is not None
 
 
 def main() -> int:
@@ -241,7 +250,7 @@ def main() -> int:
                     earlier = [kept.get((name, norm, form, shape)) for shape in shapes(network, form)]
                     if arguments.show:
                         found = [result for result in kept.values() if result.key[:3] == (name, norm, form)]
-                    elif arguments.resume and all(result is not None and result.passed for result in earlier):
+                    elif arguments.resume and all(is_done(result, arguments.time) for result in earlier):
                         found = [result for result in earlier if result is not None]
                     else:
                         found = compare(exporter, form, arguments)
