@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 let package = Package(
@@ -9,6 +9,10 @@ let package = Package(
     .executable(name: "rbn", targets: ["rbn"]),
   ],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"),
   ],
@@ -33,7 +37,13 @@ let package = Package(
     .target(name: "RBNImage", dependencies: ["RBNTensor", "CTurboJPEG", "CSPNG"]),
     .target(
       name: "RBNRuntime",
-      dependencies: ["RBNTensor", "RBNFormats", "RBNGraph", "RBNExecution", "RBNImage"]),
+      dependencies: [
+        "RBNTensor", "RBNFormats", "RBNGraph", "RBNExecution", "RBNImage",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "Tracing", package: "swift-distributed-tracing"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
     .executableTarget(
       name: "rbn",
       dependencies: [
@@ -53,7 +63,15 @@ let package = Package(
     .testTarget(name: "RBNGraphTests", dependencies: ["RBNGraph"]),
     .testTarget(name: "RBNExecutionTests", dependencies: ["RBNExecution", "RBNFormats", "CRBNKernels"]),
     .testTarget(name: "RBNImageTests", dependencies: ["RBNImage", "CLibCrypto"]),
-    .testTarget(name: "RBNRuntimeTests", dependencies: ["RBNRuntime", "RBNFormats"]),
+    .testTarget(
+      name: "RBNRuntimeTests",
+      dependencies: [
+        "RBNRuntime", "RBNFormats", "RBNGraph", "RBNExecution",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
     .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "RBNFormats", "rbn"]),
   ],
   swiftLanguageModes: [.v6]

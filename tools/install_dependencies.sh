@@ -16,6 +16,6 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 fi
 if ! command -v swift >/dev/null; then
-  echo "Swift 6.1 or newer is needed: https://www.swift.org/install/linux/" >&2
+  echo "Swift 6.2 or newer is needed: https://www.swift.org/install/linux/" >&2
   exit 1
 fi

@@ -4,27 +4,31 @@ import Synchronization
 
 /// Runs blocking work for asynchronous callers, off Swift's cooperative threads.
 ///
-/// As many calls run at once as the process has processors; others wait in the order of their arrival. A waiting
-/// call whose task is cancelled ends at once; a running one is told through ``CallQueue/Call/isCancelled``.
-final class CallQueue: Sendable {
+/// As many calls run at once as the process has processors; others wait, those of tasks of higher priority first,
+/// and of equal priority in the order of their arrival. A waiting call whose task is cancelled ends at once; a
+/// running one is told through ``CallQueue/Call/isCancelled``.
+package final class CallQueue: Sendable {
   /// The queue of the process: calls of all models share the processors.
-  static let shared = CallQueue(limit: ProcessorQuota.processorCount)
+  package static let shared = CallQueue(limit: ProcessorQuota.processorCount)
 
   private struct State {
     var running = 0
-    var waiting: [Call] = []
+    /// By falling priority, then by arrival.
+    var waiting: [(priority: TaskPriority, call: Call)] = []
   }
 
   private let limit: Int
   private let state = Mutex(State())
   private let queue = DispatchQueue(label: "rbn.calls", attributes: .concurrent)
 
-  init(limit: Int) { self.limit = max(limit, 1) }
+  package init(limit: Int) { self.limit = max(limit, 1) }
 
   /// Runs `body` on a thread that may block, and gives its result.
   ///
   /// - Throws: what `body` throws; `CancellationError` when the task was cancelled before `body` began.
-  func run<Result: Sendable>(_ body: @escaping @Sendable (Call) throws -> Result) async throws -> Result {
+  package func run<Result: Sendable>(_ body: @escaping @Sendable (Call) throws -> Result) async throws
+    -> Result
+  {
     let call = Call()
     let result = try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
@@ -35,7 +39,7 @@ final class CallQueue: Sendable {
             continuation.resume(with: result)
           },
           abandon: { continuation.resume(throwing: CancellationError()) })
-        submit(call)
+        submit(call, Task.currentPriority)
       }
     } onCancel: {
       call.cancel()
@@ -44,10 +48,11 @@ final class CallQueue: Sendable {
     return result
   }
 
-  private func submit(_ call: Call) {
+  private func submit(_ call: Call, _ priority: TaskPriority) {
     let starts = state.withLock { state in
       guard state.running < limit else {
-        state.waiting.append(call)
+        let place = state.waiting.firstIndex { $0.priority < priority } ?? state.waiting.endIndex
+        state.waiting.insert((priority, call), at: place)
         return false
       }
       state.running += 1
@@ -63,14 +68,14 @@ final class CallQueue: Sendable {
             state.running -= 1
             return nil
           }
-          return state.waiting.removeFirst()
+          return state.waiting.removeFirst().call
         }
       }
     }
   }
 
   /// One call: waiting, running, or over.
-  final class Call: Sendable {
+  package final class Call: Sendable {
     private struct Work {
       var perform: (@Sendable (Call) -> Void)?
       var abandon: (@Sendable () -> Void)?
@@ -80,7 +85,7 @@ final class CallQueue: Sendable {
     private let cancelled = Atomic<Bool>(false)
 
     /// Whether the task that waits for the result was cancelled.
-    var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
+    package var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
 
     fileprivate func start(
       _ perform: @escaping @Sendable (Call) -> Void, abandon: @escaping @Sendable () -> Void

@@ -103,6 +103,27 @@ public struct ImageClassifier: Sendable {
     return try await CallQueue.shared.run { call in try classifier.run(try images(), topK, call) }
   }
 
+  /// Decodes and preprocesses a JPEG or PNG in memory, for callers who run the network themselves, such as with a
+  /// ``BatchingPredictor``.
+  ///
+  /// - Returns: the network's input for the one image, shape (1, C, H, W).
+  public func input(forEncodedImage bytes: [UInt8]) async throws -> Tensor {
+    let (preprocessing, limits) = (preprocessing, imageLimits)
+    return try await CallQueue.shared.run { _ in
+      try preprocessing.tensor(for: [try RGBImage(encoded: bytes, limits: limits)])
+    }
+  }
+
+  /// The likeliest classes by the network's output.
+  ///
+  /// - Parameter scores: the output that the network gave for N images, shape (N, classes) or (N, classes, 1, 1).
+  /// - Returns: for each image the `topK` likeliest classes, likeliest first.
+  /// - Throws: `tensor.size-mismatch` for tensors of another shape, `classification.not-finite`.
+  public func classifications(of scores: Tensor, topK: Int = 5) throws -> [[Classification]] {
+    let rows = try scores.reshaped(to: [scores.shape.first ?? 1, classCount])
+    return try Classification.top(topK, of: rows, areProbabilities: endsInSoftmax, labels: labels)
+  }
+
   /// Preprocesses and runs, on the calling thread and those of the package.
   private func run(_ images: [RGBImage], _ topK: Int, _ call: CallQueue.Call) throws -> [[Classification]] {
     if images.isEmpty { return [] }
@@ -112,8 +133,7 @@ public struct ImageClassifier: Sendable {
     return try (takesAll ? [images] : images.map { [$0] }).flatMap { batch in
       let input = try preprocessing.tensor(for: batch)
       let outputs = try model.executor.run([input], isCancelled: { call.isCancelled })
-      let scores = try outputs[0].reshaped(to: [batch.count, classCount])
-      return try Classification.top(topK, of: scores, areProbabilities: endsInSoftmax, labels: labels)
+      return try classifications(of: outputs[0], topK: topK)
     }
   }
 }

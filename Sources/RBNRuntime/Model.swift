@@ -16,6 +16,8 @@ public struct Model: Sendable {
   public let inputs: [TensorDescription]
   /// The names of the tensors that the network gives, in order.
   public let outputs: [String]
+  /// The tensors that the network gives, in order; sizes that depend on the inputs' free ones are nil.
+  public let outputDescriptions: [TensorDescription]
   /// How an image becomes the input, where the file says so.
   public let preprocessing: ImagePreprocessing?
   /// The names of the classes, where the file has them.
@@ -53,6 +55,7 @@ public struct Model: Sendable {
     format = file.format
     inputs = graph.inputs.map { TensorDescription(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
     outputs = graph.outputs.map(\.name)
+    outputDescriptions = TensorDescription.outputs(of: graph)
     preprocessing = file.preprocessing
     labels = file.labels
     architecture = file.architecture
@@ -66,8 +69,9 @@ public struct Model: Sendable {
 
   /// Runs the network.
   ///
-  /// - Parameter inputs: floating-point tensors, one for each of ``inputs``.
-  /// - Returns: float32 tensors, one for each of ``outputs``.
+  /// - Parameter inputs: a tensor for each of ``inputs``: of any floating-point type where that is floating-point, else
+  ///   of integers or booleans.
+  /// - Returns: a tensor for each of ``outputs``, of the dtype in ``outputDescriptions``.
   /// - Throws: `graph.shape-mismatch` for shapes that the network does not take, `tensor.unsupported-dtype`,
   ///   `execution.memory-limit`; `CancellationError` when the task is cancelled before the last operation began.
   public func run(_ inputs: [Tensor]) async throws -> [Tensor] {
@@ -90,13 +94,40 @@ public struct Model: Sendable {
   /// - Throws: as ``run(_:)-([Tensor])``; `model.not-single` for a network with more inputs or outputs.
   public func run(_ input: Tensor) async throws -> Tensor {
     let results = try await run([input])
-    guard results.count == 1, let result = results.first else {
-      throw RBNError(
-        .notSingle, .usage, file: file,
-        "the network gives \(results.count) tensors: \(outputs.joined(separator: ", "))",
-        advice: "call run with an array")
-    }
+    guard results.count == 1, let result = results.first else { throw notSingle() }
     return result
+  }
+
+  func notSingle() -> RBNError {
+    RBNError(
+      .notSingle, .usage, file: file,
+      "the network gives \(outputs.count) tensors: \(outputs.joined(separator: ", "))",
+      advice: "call run with an array")
+  }
+
+  /// Checks tensors against ``inputs``, as far as their descriptions go.
+  ///
+  /// - Throws: `graph.shape-mismatch`, `tensor.unsupported-dtype`.
+  func check(_ tensors: [Tensor]) throws {
+    let expected = executor.sourceGraph.inputs
+    guard tensors.count == expected.count else {
+      throw RBNError(
+        .shapeMismatch, .input, "the network has \(expected.count) inputs, \(tensors.count) were given")
+    }
+    for (tensor, input) in zip(tensors, expected) {
+      try input.check(tensor.shape)
+      guard tensor.dtype.isFloatingPoint == input.dtype.isFloatingPoint else {
+        throw RBNError(
+          .unsupportedDType, .input, location: "input \(input.name)",
+          "the network takes \(input.dtype.isFloatingPoint ? "floating-point" : "\(input.dtype)") tensors, got \(tensor.dtype)"
+        )
+      }
+      guard tensor.shape.first == tensors.first?.shape.first || input.shape.first != .some(nil) else {
+        throw RBNError(
+          .shapeMismatch, .input, location: "input \(input.name)",
+          "the inputs have different batch sizes, such as \(tensor.shape) and \(tensors[0].shape)")
+      }
+    }
   }
 
   /// Named tensors in the order of ``inputs``.

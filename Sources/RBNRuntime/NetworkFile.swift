@@ -33,7 +33,7 @@ package struct NetworkFile: Sendable {
     }
   }
 
-  private init(path: String, format: ModelFormat, graph: Graph, stateDict: [(key: String, tensor: Tensor)]) {
+  init(path: String, format: ModelFormat, graph: Graph, stateDict: [(key: String, tensor: Tensor)]) {
     self.path = path
     self.format = format
     self.graph = graph

@@ -1,3 +1,5 @@
+import RBNGraph
+
 /// A tensor that a network takes or gives.
 public struct TensorDescription: Codable, Hashable, Sendable {
   /// The name in the exported program's signature, or `input` and `logits` for networks built from checkpoints.
@@ -10,5 +12,42 @@ public struct TensorDescription: Codable, Hashable, Sendable {
   /// `input float32 (any, 3, 224, 224)`.
   public var summary: String {
     "\(name) \(dtype) (" + shape.map { $0.map(String.init) ?? "any" }.joined(separator: ", ") + ")"
+  }
+}
+
+extension TensorDescription {
+  /// The outputs of a graph. A size is nil when it changes with a free size of the inputs.
+  ///
+  /// - Complexity: the inference of the graph's types, once and for each free axis.
+  static func outputs(of graph: Graph) -> [TensorDescription] {
+    func types(_ inputs: [Shape]) -> [TensorType?] {
+      guard let types = try? graph.inferTypes(inputShapes: inputs) else {
+        return graph.outputs.map { _ in nil }
+      }
+      return graph.outputs.map { types[$0.value.index] }
+    }
+    let example = graph.inputs.map(\.exampleShape)
+    let base = types(example)
+    var sizes = base.map { $0?.shape.map(Int?.some) ?? [] }
+    for axis in 0..<(graph.inputs.map(\.shape.count).max() ?? 0) {
+      // The free sizes of one axis, such as all batch sizes, mostly have to agree.
+      let varied = zip(graph.inputs, example).map { input, shape in
+        guard axis < shape.rank, input.shape[axis] == nil else { return shape }
+        var dimensions = shape.dimensions
+        dimensions[axis] = min(dimensions[axis], 1 << 30) * 2 + 2
+        return Shape(dimensions)
+      }
+      guard varied != example else { continue }
+      for (output, (before, after)) in zip(base, types(varied)).enumerated() {
+        guard let before = before?.shape, let after = after?.shape, before.rank == after.rank else {
+          continue
+        }
+        for place in before.indices where before[place] != after[place] { sizes[output][place] = nil }
+      }
+    }
+    return graph.outputs.indices.map { index in
+      TensorDescription(
+        name: graph.outputs[index].name, dtype: base[index]?.dtype ?? .float32, shape: sizes[index])
+    }
   }
 }

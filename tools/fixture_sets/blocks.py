@@ -102,6 +102,18 @@ class Surrounded(nn.Module):
         return functional.relu(self.norm(self.conv(x)))
 
 
+class BatchCentering(nn.Module):
+    """A network that mixes the images of a batch, as none may that is to be batched for several callers."""
+
+    def __init__(self, planes: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(planes, planes, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.conv(x))
+        return x - x.mean(0, keepdim=True)
+
+
 class Flat(nn.Module):
     """A spelling of the layer between a fully connected layer and a ReLU."""
 
@@ -193,6 +205,9 @@ def cases() -> list[Case]:
         listing.append(Case(f"near-miss-{name}", build, (2, 8, 5, 6), near_miss=reason))
     listing.append(Case("channel-shuffle", lambda: Shuffled(6), (2, 6, 5, 4)))
     listing.append(Case("channel-shuffle-dynamic", lambda: Shuffled(6), (2, 6, 5, 4), dynamic=True))
+    listing.append(
+        Case("batch-centering", lambda: BatchCentering(4), (2, 4, 5, 6), dynamic=True, decomposed=False)
+    )
     return listing
 
 
