@@ -28,7 +28,9 @@ struct Command {
   }()
 
   /// Whether tests and command were built with AddressSanitizer or ThreadSanitizer, whose memory and files add to theirs.
-  static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in dlsym(nil, name) != nil }
+  static let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: String) in
+    dlsym(nil, name) != nil
+  }
 
   /// Runs the command to its end, in the root of the package.
   static func run(_ arguments: [String], input: String? = nil) throws -> Result {
@@ -68,7 +70,7 @@ struct Command {
     try run("/bin/bash", ["-c", "RBN='\(executable.path)'; \(line)"])
   }
 
-  private static func run(_ path: String, _ arguments: [String], input: String? = nil) throws -> Result {
+  static func run(_ path: String, _ arguments: [String], input: String? = nil) throws -> Result {
     // Files rather than pipes: nothing can fill up.
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rbn-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
