@@ -6,13 +6,27 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "RBNRuntime", targets: ["RBNRuntime"]),
+    .library(name: "RBNServing", targets: ["RBNServing"]),
     .executable(name: "rbn", targets: ["rbn"]),
+    .executable(name: "rbn-server", targets: ["rbn-server"]),
+  ],
+  traits: [
+    .trait(
+      name: "Serving",
+      description: "The library RBNServing and the executable rbn-server, with the HTTP server they need."),
+    .trait(
+      name: "TLS", description: "HTTPS for the server, with BoringSSL, which takes minutes to build.",
+      enabledTraits: ["Serving"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    // Only targets under the trait Serving use these: without the trait they are neither fetched nor built.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"),
   ],
@@ -44,6 +58,34 @@ let package = Package(
         .product(name: "Tracing", package: "swift-distributed-tracing"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    .target(
+      name: "RBNServing",
+      dependencies: [
+        "RBNRuntime", "RBNFormats",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "Tracing", package: "swift-distributed-tracing"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Hummingbird", package: "hummingbird", condition: .when(traits: ["Serving"])),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: .when(traits: ["Serving"])),
+        .product(name: "HummingbirdTLS", package: "hummingbird", condition: .when(traits: ["TLS"])),
+        .product(name: "NIOCore", package: "swift-nio", condition: .when(traits: ["Serving"])),
+        .product(name: "NIOHTTP1", package: "swift-nio", condition: .when(traits: ["Serving"])),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: .when(traits: ["Serving"])),
+      ],
+      resources: [
+        .embedInCode("Page/page.html"), .embedInCode("Page/page.css"), .embedInCode("Page/page.js"),
+        .embedInCode("OpenAPI/openapi.json"),
+      ]),
+    .executableTarget(
+      name: "rbn-server",
+      dependencies: [
+        "RBNRuntime", "RBNServing",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .executableTarget(
       name: "rbn",
       dependencies: [
@@ -72,7 +114,14 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
-    .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "RBNFormats", "rbn"]),
+    .testTarget(name: "RBNCommandTests", dependencies: ["RBNRuntime", "RBNFormats", "rbn", "rbn-server"]),
+    .testTarget(
+      name: "RBNServingTests",
+      dependencies: [
+        "RBNServing", "RBNRuntime", "rbn-server",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

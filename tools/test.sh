@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 
 tools/install_dependencies.sh
 read -r -a flags <<<"${RBN_SWIFT_FLAGS:-}"
-flags=(-c release -Xswiftc -enable-testing "${flags[@]}")
-# The tests of the command run the executable, so it is built first, with the same settings.
+# The trait Serving adds the server, which the tests cover as well.
+flags=(-c release -Xswiftc -enable-testing --traits Serving "${flags[@]}")
+# The tests of the commands run the executables, so they are built first, with the same settings.
 swift build "${flags[@]}" --product rbn
+swift build "${flags[@]}" --product rbn-server
 swift test "${flags[@]}" "$@"

@@ -45,12 +45,26 @@ import Testing
       known.formUnion(
         try matches(#""(--[a-z][a-z0-9-]+)""#, in: String(contentsOf: tool, encoding: .utf8)))
     }
+    #if Serving
+      let unchecked: Set<String> = []
+      let server = Command.executable.deletingLastPathComponent().appendingPathComponent("rbn-server").path
+      known.formUnion(
+        try matches(#"(--[a-z][a-z0-9-]+)"#, in: Command.run(server, ["--help"]).output))
+      // Of the package manager.
+      known.insert("--traits")
+    #else
+      // Their options are those of a server that is built with the trait Serving.
+      let unchecked: Set = ["ServingModels.md", "ScalingOut.md"]
+    #endif
     let readme = Command.root.appendingPathComponent("README.md")
-    for document in try [readme] + files(under: Self.catalogue, ending: ".md") {
+    for document in try [readme] + files(under: Self.catalogue, ending: ".md")
+    where !unchecked.contains(document.lastPathComponent) {
       let text = try String(contentsOf: document, encoding: .utf8)
       // Options of other programs stand on the lines that call them.
       let lines = text.split(separator: "\n").filter { line in
-        !["swift ", "pip ", "apt-get ", "python3 -m ", "docker ", "curl "].contains { line.hasPrefix($0) }
+        !["swift ", "pip ", "apt-get ", "python3 -m ", "docker ", "curl ", "sbatch "].contains {
+          line.hasPrefix($0)
+        }
       }
       let named = try matches(#"(?<![-\w])(--[a-z][a-z0-9-]+)"#, in: lines.joined(separator: "\n"))
       let unknown = named.subtracting(known)

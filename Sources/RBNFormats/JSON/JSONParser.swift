@@ -15,11 +15,13 @@ extension JSONValue {
   ///
   /// - Parameters:
   ///   - document: what errors call the document.
+  ///   - depth: the deepest nesting, at most ``maximumDepth``.
   ///   - acceptsNonFinite: whether `Infinity`, `-Infinity` and `NaN`, as Python writes them, are numbers.
   /// - Throws: `json.malformed` with the byte offset, `json.duplicate-key`, `json.number-range`, `json.limit`.
-  package static func parse(_ bytes: [UInt8], document: String, acceptsNonFinite: Bool = false) throws
-    -> JSONValue
-  {
+  package static func parse(
+    _ bytes: [UInt8], document: String, depth: Int = maximumDepth, acceptsNonFinite: Bool = false
+  ) throws -> JSONValue {
+    let depth = min(max(depth, 1), maximumDepth)
     guard bytes.count <= maximumByteCount else {
       throw RBNError(
         .jsonLimit, .model, location: document,
@@ -27,7 +29,7 @@ extension JSONValue {
     }
     if let nul = bytes.firstIndex(of: 0) { throw malformed(document, at: nul, "null byte") }
     let scan = try JSONTextScan(bytes, document: document)
-    guard let tokener = json_tokener_new_ex(Int32(maximumDepth)) else {
+    guard let tokener = json_tokener_new_ex(Int32(depth)) else {
       throw RBNError(.outOfMemory, .system, "the machine did not give the memory for a JSON parser")
     }
     defer { json_tokener_free(tokener) }
@@ -44,7 +46,7 @@ extension JSONValue {
       if status == json_tokener_error_depth {
         throw RBNError(
           .jsonLimit, .model, location: document,
-          "has values nested deeper than \(maximumDepth) at byte \(end)")
+          "has values nested deeper than \(depth) at byte \(end)")
       }
       let reason =
         status == json_tokener_continue ? "it breaks off" : String(cString: json_tokener_error_desc(status))

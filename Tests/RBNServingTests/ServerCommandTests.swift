@@ -1,0 +1,91 @@
+#if Serving
+import Foundation
+import Testing
+
+/// The executable, as people and orchestrators run it.
+@Suite struct ServerCommandTests {
+  private static let executable: URL? = {
+    let tests = URL(fileURLWithPath: CommandLine.arguments.first ?? "").resolvingSymlinksInPath()
+    let folders = [
+      tests.deletingLastPathComponent(), Bundle.main.bundleURL,
+      TestServer.root.appendingPathComponent(".build/release"),
+    ]
+    return folders.map { $0.appendingPathComponent("rbn-server") }
+      .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+  }()
+
+  private final class Run {
+    let process = Process()
+    let errors = URL(fileURLWithPath: NSTemporaryDirectory()).appendingPathComponent(
+      "rbn-server-\(UUID().uuidString)")
+
+    init(_ arguments: [String]) throws {
+      let executable: URL = try #require(ServerCommandTests.executable, "rbn-server has not been built")
+      process.executableURL = executable
+      process.arguments = arguments
+      try Data().write(to: errors)
+      process.standardOutput = FileHandle.nullDevice
+      process.standardError = try FileHandle(forWritingTo: errors)
+      try process.run()
+    }
+
+    deinit {
+      if process.isRunning { process.terminate() }
+      try? FileManager.default.removeItem(at: errors)
+    }
+
+    var log: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
+
+    /// The exit status; the negative of a signal's number.
+    func end() -> Int32 {
+      process.waitUntilExit()
+      return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+    }
+  }
+
+  @Test func wrongUsageGives2AndHelp0() throws {
+    for arguments in [
+      [], ["a", "b"], ["/nowhere"], [TestServer.root.path, "--port", "x"],
+      [TestServer.root.path, "--port", "70000"],
+      [TestServer.root.path, "--tls-key", "a"], [TestServer.root.path, "--bearer-token-file", "/nowhere"],
+      [TestServer.root.path, "--max-body", "0"], [TestServer.root.path, "--request-time", "-1"],
+    ] {
+      let run = try Run(arguments)
+      #expect(run.end() == 2, "\(arguments)")
+      #expect(!run.log.isEmpty)
+    }
+    for argument in ["--help", "--version"] {
+      let run = try Run([argument])
+      #expect(run.end() == 0)
+    }
+  }
+
+  @Test func aSignalEndsItWith0() async throws {
+    let models = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "rbn-serving-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: models) }
+    try TestServer.put(TestServer.digits, models.appendingPathComponent("digits.rbn"))
+    for signal in [SIGTERM, SIGINT] {
+      let run = try Run([models.path, "--port", "0"])
+      var port: Int?
+      for _ in 0..<3000 where port == nil && run.process.isRunning {
+        try await Task.sleep(for: .milliseconds(10))
+        port =
+          run.log.split(separator: "\n").compactMap { line in
+            let event = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
+            return event?["port"].flatMap { Int($0) }
+          }.first
+      }
+      let client = HTTPClient(port: try #require(port, "\(run.log)"))
+      #expect(try await client.get("/v2/health/live").status == 200)
+      kill(run.process.processIdentifier, signal)
+      #expect(run.end() == 0, "\(run.log)")
+      // Every line is an event in JSON.
+      for line in run.log.split(separator: "\n") {
+        let event = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
+        #expect(event?["level"] != nil && event?["message"] != nil, "\(line)")
+      }
+    }
+  }
+}
+#endif
