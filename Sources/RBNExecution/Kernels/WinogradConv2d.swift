@@ -90,43 +90,59 @@ struct WinogradWeights {
     ],
   ]
 
+  /// Channels that are transformed together.
+  private typealias Lanes = SIMD4<Double>
+
   /// Transforms the weights of one panel into [elements][inChannels][width].
   func pack(_ source: UnsafePointer<Float>, panel: Int, into target: UnsafeMutablePointer<Float>) {
-    let g = Self.matrices[outputs] ?? []
-    let n = g.count
-    let out = target + panel * n * n * inChannels * width
-    let channels = min(width, outChannels - panel * width)
-    let first = source + panel * width * inChannels * 9
-    // Channels are innermost, where the compiler turns them into vectors: w is [3 × 3][width], G w is [n × 3][width].
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: (9 + n * 3) * width) { memory in
-      guard let w = memory.baseAddress else { return }
-      let half = w + 9 * width
-      w.initialize(repeating: 0, count: 9 * width)
-      for k in 0..<inChannels {
-        for channel in 0..<channels {
-          let taps = first + (channel * inChannels + k) * 9
-          for tap in 0..<9 { w[tap * width + channel] = Double(taps[tap]) }
-        }
-        for i in 0..<n {
-          for j in 0..<3 {
-            combine(g[i], w + j * width, step: 3 * width) { half[(i * 3 + j) * width + $0] = $1 }
+    let matrix = Self.matrices[outputs] ?? []
+    let n = matrix.count
+    withUnsafeTemporaryAllocation(of: Lanes.self, capacity: n * 3 + 9 + n * 3) { memory in
+      guard let g = memory.baseAddress else { return }
+      // g is G, [n × 3]; w the weights, [3 × 3]; half G w, [n × 3].
+      let (w, half) = (g + n * 3, g + n * 3 + 9)
+      for (i, row) in matrix.enumerated() {
+        (g[i * 3], g[i * 3 + 1], g[i * 3 + 2]) =
+          (Lanes(repeating: row.0), Lanes(repeating: row.1), Lanes(repeating: row.2))
+      }
+      for channel in stride(from: 0, to: width, by: Lanes.scalarCount) {
+        for k in 0..<inChannels {
+          gather(source, panel * width + channel, k, into: w)
+          for i in 0..<n {
+            for j in 0..<3 {
+              half[i * 3 + j] = g[i * 3] * w[j] + g[i * 3 + 1] * w[3 + j] + g[i * 3 + 2] * w[6 + j]
+            }
           }
-        }
-        for i in 0..<n {
-          for j in 0..<n {
-            let row = out + ((i * n + j) * inChannels + k) * width
-            combine(g[j], half + i * 3 * width, step: width) { row[$0] = Float($1) }
+          for i in 0..<n {
+            for j in 0..<n {
+              let value =
+                g[j * 3] * half[i * 3] + g[j * 3 + 1] * half[i * 3 + 1] + g[j * 3 + 2] * half[i * 3 + 2]
+              let row = target + (((panel * n + i) * n + j) * inChannels + k) * width + channel
+              for lane in 0..<Lanes.scalarCount { row[lane] = Float(value[lane]) }
+            }
           }
         }
       }
     }
   }
 
-  /// The combination of three vectors of `width` numbers, `step` apart, with the coefficients of a row of G.
+  /// The nine taps of an input channel for some output channels; zeros beyond the last.
   @inline(__always)
-  private func combine(
-    _ g: (Double, Double, Double), _ x: UnsafePointer<Double>, step: Int, _ store: (Int, Double) -> Void
+  private func gather(
+    _ source: UnsafePointer<Float>, _ channel: Int, _ k: Int, into w: UnsafeMutablePointer<Lanes>
   ) {
-    for c in 0..<width { store(c, g.0 * x[c] + g.1 * x[step + c] + g.2 * x[2 * step + c]) }
+    let step = inChannels * 9
+    let taps = source + channel * step + k * 9
+    if channel + Lanes.scalarCount <= outChannels {
+      for tap in 0..<9 {
+        let x = taps + tap
+        w[tap] = Lanes(Double(x[0]), Double(x[step]), Double(x[2 * step]), Double(x[3 * step]))
+      }
+      return
+    }
+    for tap in 0..<9 {
+      w[tap] = .zero
+      for lane in 0..<max(outChannels - channel, 0) { w[tap][lane] = Double(taps[lane * step + tap]) }
+    }
   }
 }
