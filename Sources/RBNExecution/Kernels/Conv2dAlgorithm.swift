@@ -64,7 +64,8 @@ struct PartialSums {
   let rows: Int
   let channels: Int
 
-  func byteCount(batch: Int) -> Int { batch * rows * channels * MemoryLayout<Float>.size }
+  /// Whole cache lines, so that what lies behind is aligned for doubles.
+  func byteCount(batch: Int) -> Int { (batch * rows * channels * MemoryLayout<Float>.size + 63) / 64 * 64 }
 
   /// The row of an instance, from the first of all.
   func row(_ instance: Int, _ row: Int, in partial: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<
