@@ -183,8 +183,8 @@ final class Endpoints: Sendable {
 
   private static func topK(_ request: Request) throws -> Int {
     guard let text = request.uri.queryParameters["top_k"] else { return 5 }
-    guard let count = Int(text), count > 0 else {
-      throw ServingError.badRequest("top_k is not a positive number: \(text)")
+    guard let count = Int(text), (1...1_000_000).contains(count) else {
+      throw ServingError.badRequest("top_k is not a number from 1 to 1000000: \(text)")
     }
     return count
   }
