@@ -39,18 +39,17 @@ enum ImageFile {
 
   /// The file may have shrunk since its size was taken; it is never read beyond that size.
   private static func readAll(_ descriptor: CInt, path: String, size: Int) throws -> [UInt8] {
-    // Room for a byte at least: without any, the initialiser would write to the one empty array of the process.
-    try [UInt8](unsafeUninitializedCapacity: max(size, 1)) { buffer, filled in
-      filled = 0
-      guard let base = buffer.baseAddress else { return }
-      while filled < size {
-        let count = systemRead(descriptor, base + filled, size - filled)
-        if count < 0 && errno == EINTR { continue }
-        guard count >= 0 else { throw unreadable(path, "can't be read: \(reason())") }
-        if count == 0 { break }
-        filled += count
-      }
+    var bytes = [UInt8](repeating: 0, count: size)
+    var filled = 0
+    while filled < size {
+      let count = bytes.withUnsafeMutableBytes { systemRead(descriptor, $0[filled...]) }
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw unreadable(path, "can't be read: \(reason())") }
+      if count == 0 { break }
+      filled += count
     }
+    bytes.removeLast(size - filled)
+    return bytes
   }
 
   private static func unreadable(_ path: String, _ message: String) -> RBNError {
@@ -61,6 +60,7 @@ enum ImageFile {
 }
 
 /// `read(2)`, under a name that the enum's own `read` does not hide.
-private func systemRead(_ descriptor: CInt, _ buffer: UnsafeMutablePointer<UInt8>, _ count: Int) -> Int {
-  read(descriptor, buffer, count)
+private func systemRead(_ descriptor: CInt, _ buffer: Slice<UnsafeMutableRawBufferPointer>) -> Int {
+  let target = UnsafeMutableRawBufferPointer(rebasing: buffer)
+  return read(descriptor, target.baseAddress, target.count)
 }

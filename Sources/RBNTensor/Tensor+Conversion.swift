@@ -3,8 +3,7 @@ extension Tensor {
   ///
   /// - Complexity: O(count); a copy even when the dtype is float32.
   public var floats: [Float] {
-    // Room for one at least: without any, the initialiser would write to the one empty array of the process.
-    [Float](unsafeUninitializedCapacity: max(count, 1)) { buffer, written in
+    [Float](count: count) { buffer in
       convert {
         buffer[$0] = Float($1)
       } wide: {
@@ -12,7 +11,6 @@ extension Tensor {
       } integer: {
         buffer[$0] = Float($1)
       }
-      written = count
     }
   }
 
@@ -20,7 +18,7 @@ extension Tensor {
   ///
   /// - Complexity: O(count).
   public var doubles: [Double] {
-    [Double](unsafeUninitializedCapacity: max(count, 1)) { buffer, written in
+    [Double](count: count) { buffer in
       convert {
         buffer[$0] = Double($1)
       } wide: {
@@ -28,7 +26,6 @@ extension Tensor {
       } integer: {
         buffer[$0] = Double($1)
       }
-      written = count
     }
   }
 

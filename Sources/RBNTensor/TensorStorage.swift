@@ -14,6 +14,11 @@ package final class TensorStorage: @unchecked Sendable {
   /// Alignment of allocated storage, in bytes: a cache line, and the widest vector.
   package static let alignment = 64
 
+  /// A number of bytes rounded up to a multiple of ``alignment``.
+  package static func aligned(_ byteCount: Int) -> Int {
+    (byteCount + alignment - 1) / alignment * alignment
+  }
+
   package let bytes: UnsafeMutableRawBufferPointer
   private let memory: Memory
 

@@ -26,6 +26,20 @@ import Testing
     #expect(tensor.dtype == .float32 && tensor.floats == expected, comment)
   }
 
+  @Test func labelsAreBounded() throws {
+    var sample = try Self.sample()
+    sample.labels = [String](repeating: "x", count: ModelBundle.maximumLabelCount)
+    #expect(try ModelBundle.read(bytes: sample.bytes()).labels?.count == ModelBundle.maximumLabelCount)
+    sample.labels?.append("y")
+    #expect(code { _ = try sample.bytes() } == .malformedBundle)
+    let refused = try spoiled(following: true) { entries in
+      for index in entries.indices where entries[index].name == "labels.txt" {
+        entries[index].bytes = [UInt8](repeating: 10, count: ModelBundle.maximumLabelCount + 1)
+      }
+    }
+    #expect(refused == .malformedBundle)
+  }
+
   @Test func writtenIsRead() throws {
     let folder = try ScratchFolder()
     let sample = try Self.sample()

@@ -109,13 +109,7 @@ package final class ByteSource: Sendable {
   /// - Throws: as ``read(at:into:)``.
   package func bytes(at offset: Int, count: Int) throws -> [UInt8] {
     try checkRange(offset, count)
-    // Room for a byte at least: without any, the initialiser would write to the one empty array of the process.
-    return try [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, written in
-      try read(
-        at: offset,
-        into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]))
-      written = count
-    }
+    return try [UInt8](count: count) { try read(at: offset, into: UnsafeMutableRawBufferPointer($0)) }
   }
 
   /// The bytes from `offset` on, as storage for tensors.

@@ -54,6 +54,8 @@ package final class ZipArchive: Sendable {
 
   private let byName: [String: Int]
   private let source: ByteSource
+  /// The size of the archive, in bytes.
+  package var byteCount: Int { source.byteCount }
   private let subject: RBNError.Subject
   /// Kept only where there is something to inflate. A libzip handle is not to be shared between threads.
   private let inflater: Mutex<LibZipHandle?>
@@ -123,11 +125,7 @@ package final class ZipArchive: Sendable {
         .entryTooLarge, subject, file: path, location: name,
         "has \(entry.byteCount) bytes, over the limit of \(limit)")
     }
-    // Room for a byte at least: without any, the initialiser would write to the one empty array of the process.
-    return try [UInt8](unsafeUninitializedCapacity: max(entry.byteCount, 1)) { buffer, written in
-      try read(entry, into: UnsafeMutableRawBufferPointer(buffer))
-      written = entry.byteCount
-    }
+    return try [UInt8](count: entry.byteCount) { try read(entry, into: UnsafeMutableRawBufferPointer($0)) }
   }
 
   /// A stored entry where it lies in the file, after a check of its payload as by ``read(_:)``; nothing is held.

@@ -30,6 +30,10 @@ extension ModelBundle {
         advice: "rbn convert makes bundles of checkpoints and exported programs")
     }
     let manifestBytes = try archive.readBytes(named: manifestName, limit: maximumDocumentByteCount)
+    func json(_ bytes: [UInt8], _ name: String) throws -> JSONNode {
+      let value = try JSONValue.parse(bytes, document: name, fileByteCount: archive.byteCount)
+      return JSONNode(value, document: name)
+    }
     let manifest = try BundleManifest(json(manifestBytes, manifestName))
     let entries = try CheckedEntries(archive, manifest)
     let graph = try json(entries.bytes(graphName, limit: maximumDocumentByteCount), graphName)
@@ -42,12 +46,13 @@ extension ModelBundle {
     return bundle
   }
 
-  private static func json(_ bytes: [UInt8], _ name: String) throws -> JSONNode {
-    JSONNode(try JSONValue.parse(bytes, document: name), document: name)
-  }
-
   private static func readLabels(_ entries: CheckedEntries, _ name: String) throws -> [String] {
     let bytes = try entries.bytes(name, limit: maximumDocumentByteCount)
+    guard bytes.count(where: { $0 == UInt8(ascii: "\n") }) <= maximumLabelCount else {
+      throw RBNError(
+        .malformedBundle, .model, location: name, "has more than the \(maximumLabelCount) labels there may be"
+      )
+    }
     // Split as bytes: a Character may join a line break with what follows it.
     var lines = try bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { line in
       guard let label = String(validating: line, as: UTF8.self) else {
@@ -84,11 +89,9 @@ extension ModelBundle {
     // Keys that share an entry share the tensor, as tied weights do.
     var known: [String: Tensor] = [:]
     let members = try table.members()
-    var names = Set<String>()
-    let wanted = members.compactMap { try? $0.1.member("entry").string() }.filter {
-      names.insert($0).inserted
+    var storages = readAhead(members.compactMap { try? $0.1.member("entry").string() }) {
+      try entries.storage($0)
     }
-    var storages = readAhead(wanted) { try entries.storage($0) }
     return try members.map { key, node in
       let name = try node.member("entry").string()
       let logical = try dtype(try node.member("dtype"))

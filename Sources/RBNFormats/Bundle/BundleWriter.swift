@@ -92,6 +92,10 @@ extension ModelBundle {
   }
 
   private static func lines(_ labels: [String]) throws -> [UInt8] {
+    guard labels.count <= maximumLabelCount else {
+      throw RBNError(
+        .malformedBundle, .usage, "can't have \(labels.count) labels; the limit is \(maximumLabelCount)")
+    }
     if let label = labels.first(where: { $0.utf8.contains { $0 == 10 || $0 == 13 } }) {
       throw RBNError(.malformedBundle, .usage, "the label \(label.debugDescription) has more than one line")
     }

@@ -51,6 +51,7 @@ package struct ModelBundle: Sendable {
   static let graphName = "graph.json"
   static let weightsName = "weights.json"
   static let labelsName = "labels.txt"
+  static let maximumLabelCount = 1 << 17
   static let goldenFolder = "golden/"
 
   /// The dtype that a document names.

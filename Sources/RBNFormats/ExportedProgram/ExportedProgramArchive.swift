@@ -96,7 +96,8 @@ extension ExportedProgram {
 
   static func json(_ archive: ZipArchive, _ name: String, acceptsNonFinite: Bool = false) throws -> JSONNode {
     let bytes = try archive.readBytes(named: name, limit: maximumDocumentByteCount)
-    let value = try JSONValue.parse(bytes, document: name, acceptsNonFinite: acceptsNonFinite)
+    let value = try JSONValue.parse(
+      bytes, document: name, acceptsNonFinite: acceptsNonFinite, fileByteCount: archive.byteCount)
     return JSONNode(value, document: name)
   }
 
@@ -113,13 +114,8 @@ extension ExportedProgram {
         advice: reexport)
     }
     let members = try json(archive, folder + config).member("config").members()
-    let names = Set(members.compactMap { try? $0.1.member("path_name").string() })
-    let wanted = archive.entries.filter {
-      $0.name.hasPrefix(folder) && names.contains(String($0.name.dropFirst(folder.count)))
-    }
-    let blocks = readAhead(wanted) { try archive.read($0) }
-    var storages = Dictionary(blocks.map { (String($0.key.name.dropFirst(folder.count)), $0.value) }) {
-      first, _ in first
+    var storages = readAhead(members.compactMap { try? $0.1.member("path_name").string() }) {
+      try archive.read(try archive.requiredEntry(folder + $0))
     }
     // Views that are copied may take what the file could honestly need, however often they show one storage.
     let total = archive.entries.reduce(0) { $0 + $1.byteCount }

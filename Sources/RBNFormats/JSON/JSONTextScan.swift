@@ -1,53 +1,88 @@
 import RBNTensor
 
-/// A look over the text of a document before json-c reads it, for what json-c accepts by changing it, and for what would
-/// take much more memory as a tree than it takes as text.
+/// A look over the text of a document before json-c reads it: for what json-c accepts by changing it, for what would take
+/// much more memory as values than it takes as text, and for the containers that are read in pieces.
 struct JSONTextScan {
   /// The number of colons outside strings: that of all members of all objects.
   private(set) var colonCount = 0
-  /// Objects and arrays.
-  private var containerCount = 0
+  /// The end of each object and array of more than ``pieceByteCount`` bytes, by its start.
+  private(set) var largeContainers: [Int: Int] = [:]
 
-  /// Objects and arrays that a document may have whatever its length, for each 16 bytes of it, and at most.
-  ///
-  /// json-c takes up to 800 bytes for one. Exported programs have one every 34 bytes.
-  private static let containerAllowance = (fixed: 1 << 15, perByteCount: 16, most: 1 << 19)
+  /// The text that json-c is given at a time, about: its tree takes up to 270 times as much.
+  static let pieceByteCount = 1 << 14
 
+  /// No float64 needs as many characters.
+  private static let maximumNumberByteCount = 1024
+
+  /// The memory that values take, in bytes, their share of growing arrays included.
+  private static let cost = (container: 80, element: 40, member: 88, string: 32)
+
+  /// - Parameters:
+  ///   - depth: the deepest nesting.
+  ///   - treeLimit: the memory that the values may take, in bytes.
   /// - Throws: `json.malformed` for bytes that are not UTF-8, single quotes, malformed numbers, escaped halves of surrogate
-  ///   pairs and U+0000; `json.number-range` for an integer beyond 64 bits; `json.limit` for too many objects and arrays.
-  init(_ bytes: [UInt8], document: String) throws {
-    guard String(validating: bytes, as: UTF8.self) != nil else {
+  ///   pairs, U+0000, and brackets without their other half; `json.number-range` for an integer beyond 64 bits; `json.limit`
+  ///   for values that are nested too deeply or take too much memory, and for numbers of too many characters.
+  init(_ bytes: [UInt8], document: String, depth: Int, treeLimit: Int) throws {
+    guard (try? UTF8Span(validating: bytes.span)) != nil else {
       throw RBNError(.malformedJSON, .model, location: document, "is not JSON: it is not UTF-8")
     }
-    let allowance = Self.containerAllowance
-    let limit = min(allowance.fixed + bytes.count / allowance.perByteCount, allowance.most)
+    var open: [Int] = []
+    var treeByteCount = 0
     var position = 0
     while position < bytes.count {
       switch bytes[position] {
       case UInt8(ascii: "\""):
         let end = Self.endOfString(bytes, from: position)
         try Self.checkEscapes(bytes[position..<end], document: document)
+        // json-c holds a long string up to four times while it reads it.
+        let copies = end - position > Self.pieceByteCount ? 4 : 1
+        treeByteCount += Self.cost.string + (end - position) * copies
         position = end
       case UInt8(ascii: "'"):
         throw JSONValue.malformed(document, at: position, "a string in single quotes")
       case UInt8(ascii: ":"):
         colonCount += 1
+        treeByteCount += Self.cost.member
+        position += 1
+      case UInt8(ascii: ","):
+        treeByteCount += Self.cost.element
         position += 1
       case UInt8(ascii: "{"), UInt8(ascii: "["):
-        containerCount += 1
-        guard containerCount <= limit else {
+        open.append(position)
+        guard open.count < depth else {
           throw RBNError(
             .jsonLimit, .model, location: document,
-            "has more than \(limit) objects and arrays in \(bytes.count) bytes")
+            "has values nested deeper than \(depth) at byte \(position)")
+        }
+        treeByteCount += Self.cost.container
+        position += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"):
+        guard let start = open.popLast() else {
+          throw JSONValue.malformed(document, at: position, "a bracket closes what was not opened")
         }
         position += 1
+        if position - start > Self.pieceByteCount { largeContainers[start] = position }
       case UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "0")...UInt8(ascii: "9"):
         let start = position
         while position < bytes.count, Self.isPartOfNumber(bytes[position]) { position += 1 }
+        guard position - start <= Self.maximumNumberByteCount else {
+          throw RBNError(
+            .jsonLimit, .model, location: document,
+            "has a number of \(position - start) characters at byte \(start), over the limit of "
+              + "\(Self.maximumNumberByteCount)")
+        }
         try Self.checkNumber(bytes[start..<position], document: document)
       default: position += 1
       }
+      guard treeByteCount <= treeLimit else {
+        throw RBNError(
+          .jsonLimit, .model, location: document,
+          "has values that would take more than \(treeLimit >> 20) MiB of memory, in \(bytes.count) bytes of text"
+        )
+      }
     }
+    guard open.isEmpty else { throw JSONValue.malformed(document, at: bytes.count, "it breaks off") }
   }
 
   /// The grammar of RFC 8259, section 6; integers must fit in 64 bits. A lone minus is left to json-c: `-Infinity`.
@@ -147,7 +182,7 @@ struct JSONTextScan {
   }
 
   /// The position behind the string that begins at `start`.
-  private static func endOfString(_ bytes: [UInt8], from start: Int) -> Int {
+  static func endOfString(_ bytes: [UInt8], from start: Int) -> Int {
     var position = start + 1
     while position < bytes.count {
       if bytes[position] == UInt8(ascii: "\"") { return position + 1 }
