@@ -5,7 +5,8 @@ import RBNTensor
 package enum PassPipeline {
   package static let passes: [any GraphPass.Type] = [
     EliminateIdentities.self, FoldConstants.self, FoldPadding.self, RecognizeChannelShuffle.self,
-    RecognizeInstanceAffine.self, FoldChannelAffine.self, FuseInstanceAffine.self, FuseEpilogues.self,
+    RecognizeActivations.self, RecognizeInstanceAffine.self, FoldChannelAffine.self, FuseInstanceAffine.self,
+    FuseEpilogues.self,
   ]
 
   /// The passes before the one that recognises RBN.

@@ -97,6 +97,27 @@ import Testing
     }
   }
 
+  @Test func recognisesActivationsHoweverTheyAreWritten() throws {
+    let network = try #require(
+      try TestNetwork.all().first { $0.testDescription == "spelled out activations" })
+    var graph = network.graph
+    try RecognizeActivations.run(&graph)
+    let functions = graph.nodes.compactMap { ($0.op as? Unary)?.function }
+    #expect(
+      functions == [
+        .hardswish, .hardswish, .silu, .hardsigmoid, .clamp(min: 0, max: 5), .clamp(min: 0, max: 6), .sigmoid,
+      ])
+    let executor = try NetworkExecutor(graph: network.graph)
+    #expect(executor.graph.nodes.count { ($0.op as? FusedConv2d)?.affine?.hasMean == true } == 4)
+  }
+
+  @Test func recognisesAChannelShuffle() throws {
+    let network = try #require(try TestNetwork.all().first { $0.testDescription == "channel shuffle" })
+    let executor = try NetworkExecutor(graph: network.graph)
+    #expect(executor.graph.nodes.count { $0.op is ChannelShuffle } == 1)
+    #expect(!executor.graph.nodes.contains { $0.op is Permute || $0.op is Reshape })
+  }
+
   @Test func foldsBatchNormAway() throws {
     let executor = try NetworkExecutor(graph: try TestNetwork.all()[2].graph)
     #expect(executor.graph.nodes.allSatisfy { !($0.op is BatchNorm) && !($0.op is InstanceAffine) })

@@ -143,6 +143,7 @@ extension TestNetwork {
         try $0.rbn($1, $2, $3, runningStatistics: false)
       },
       try invertedResidual(seed: 5), try centredTrunk(seed: 6), try dataMovement(seed: 7),
+      try spelledOutActivations(seed: 8), try channelShuffle(seed: 9),
     ]
   }
 
@@ -221,5 +222,50 @@ extension TestNetwork {
     net.output(net.graph.append(Flatten(startDim: 1), [joined], module: module), "flat")
     return TestNetwork(
       testDescription: "data movement", graph: net.graph, shapes: [[1, 4, 2, 2], [3, 4, 5, 7]])
+  }
+  /// Activations as decomposed exports and hand-written modules have them, behind norms.
+  private static func spelledOutActivations(seed: UInt64) throws -> TestNetwork {
+    var net = NetworkWriter(seed: seed)
+    var y = net.input([2, 5, 9, 7])
+    let module = ModuleCall("act")
+    func append(_ op: any Operator, _ inputs: Graph.ValueID...) -> Graph.ValueID {
+      net.graph.append(op, inputs, module: module)
+    }
+    func bounded(_ x: Graph.ValueID) -> Graph.ValueID {
+      let low = append(Unary(.clamp(min: 0, max: nil)), append(Binary(.add, scalar: 3), x))
+      return append(Unary(.clamp(min: nil, max: 6)), low)
+    }
+    func norm(_ name: String, _ x: Graph.ValueID) throws -> Graph.ValueID {
+      try net.rbn(name, try net.conv(name + ".conv", x, 5, 5), 5)
+    }
+    y = try norm("bn1", y)
+    y = append(Binary(.div, scalar: 6), append(Binary(.mul), y, bounded(y)))
+    y = try norm("bn2", y)
+    y = append(Binary(.mul), append(Binary(.div, scalar: 6), bounded(y)), y)
+    y = try norm("bn3", y)
+    y = append(Binary(.mul), y, append(Unary(.sigmoid), y))
+    y = try norm("bn4", y)
+    y = append(Binary(.mul, scalar: 1 / 6), append(Unary.relu6, append(Binary(.add, scalar: 3), y)))
+    // Near misses, which stay what they are: another bound, another shift, a gate of another value.
+    let six = append(Unary(.clamp(min: 0, max: 5)), append(Binary(.add, scalar: 3), y))
+    let shifted = append(Unary.relu6, append(Binary(.add, scalar: 2), y))
+    let gated = append(Binary(.mul), append(Binary(.div, scalar: 6), six), append(Unary(.sigmoid), shifted))
+    net.output(append(Binary(.mul), append(Binary(.div, scalar: 6), shifted), gated))
+    return TestNetwork(testDescription: "spelled out activations", graph: net.graph, shapes: [[1, 5, 4, 4]])
+  }
+
+  /// A shuffle of channels as networks write it, between convolutions.
+  private static func channelShuffle(seed: UInt64) throws -> TestNetwork {
+    var net = NetworkWriter(seed: seed)
+    let x = net.input([2, 6, 8, 8])
+    let y = try net.batchNorm("bn1", try net.conv("conv1", x, 6, 12, groups: 2), 12)
+    let module = ModuleCall("shuffle")
+    let parts = net.graph.append(
+      Reshape(sizes: [-1, 3, 4, 8, 8].map { .literal($0) }), [y], module: module)
+    let turned = net.graph.append(Permute(dims: [0, 2, 1, 3, 4]), [parts], module: module)
+    let shuffled = net.graph.append(
+      Reshape(sizes: [-1, 12, 8, 8].map { .literal($0) }), [turned], module: module)
+    net.output(try net.conv("conv2", shuffled, 12, 5, groups: 1))
+    return TestNetwork(testDescription: "channel shuffle", graph: net.graph, shapes: [])
   }
 }
