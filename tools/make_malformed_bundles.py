@@ -164,7 +164,7 @@ def json_texts(made):
     made.with_text("number-ends-in-point", malformed, b'{"a": 1.}')
     made.with_text("number-with-plus", malformed, b'{"a": +1}')
     made.with_text("nested-too-deeply", "json.limit", b"[" * 4000 + b"]" * 4000)
-    made.with_text("too-many-arrays", "json.limit", b"[" + b"[]," * 60_000 + b"[]]")
+    made.with_text("too-many-arrays", "json.limit", b"[" + b"[]," * 110_000 + b"[]]")
     made.with_text("not-an-object", "json.unexpected-value", b"[]")
 
 
@@ -181,7 +181,8 @@ def graphs(made):
     made.with_graph("node-without-outputs", malformed, lambda g: g["nodes"].append(unary("z", "relu", outputs=[])))
     made.with_graph("node-with-two-outputs", malformed,
                     lambda g: g["nodes"].append(unary("z", "relu", outputs=["z", "w"])))
-    made.with_graph("integer-input", malformed, lambda g: g["inputs"][0].update(dtype="int64"))
+    made.with_graph("input-of-float16", malformed, lambda g: g["inputs"][0].update(dtype="float16"))
+    made.with_graph("input-of-another-dtype", "bundle.malformed", lambda g: g["inputs"][0].update(dtype="int64"))
     made.with_graph("example-too-short", malformed, lambda g: g["inputs"][0].update(example_shape=[1, 2]))
     made.with_graph("example-negative", malformed, lambda g: g["inputs"][0].update(example_shape=[-1, 2, 4, 4]))
     made.with_graph("example-overflows", malformed,

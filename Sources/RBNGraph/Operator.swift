@@ -135,12 +135,14 @@ extension Graph.Node {
 
 extension Graph.Input {
   /// Checks a shape against the declared one.
+  ///
+  /// - Throws: `graph.shape-mismatch`.
   package func check(_ given: Shape) throws {
-    let declared = "(" + shape.map { $0.map(String.init) ?? "any" }.joined(separator: ", ") + ")"
     let fits =
       given.rank == shape.count && zip(given, shape).allSatisfy { $1 == nil || $0 == $1 }
       && given.allSatisfy { $0 > 0 }
     guard fits else {
+      let declared = "(" + shape.map { $0.map(String.init) ?? "any" }.joined(separator: ", ") + ")"
       let isFixedSize =
         given.rank == shape.count
         && given.indices.contains { $0 != 1 && shape[$0] != nil && given[$0] != shape[$0] }
@@ -150,6 +152,17 @@ extension Graph.Input {
         advice: isFixedSize
           ? "the model fixes these sizes: to change them, export it with dynamic shapes (dynamic_shapes=…)"
           : nil)
+    }
+  }
+
+  /// Checks a dtype: any of floating point where the input is, else any of integers and bool.
+  ///
+  /// - Throws: `tensor.unsupported-dtype`.
+  package func check(_ given: DType) throws {
+    guard given.isFloatingPoint == dtype.isFloatingPoint else {
+      throw RBNError(
+        .unsupportedDType, .input, location: "input \(name)",
+        "the network takes \(dtype.isFloatingPoint ? "floating-point" : "\(dtype)") tensors, got \(given)")
     }
   }
 }

@@ -17,7 +17,9 @@ public struct Model: Sendable {
   /// The names of the tensors that the network gives, in order.
   public let outputs: [String]
   /// The tensors that the network gives, in order; sizes that depend on the inputs' free ones are nil.
-  public let outputDescriptions: [TensorDescription]
+  ///
+  /// - Complexity: the inference of the network's types, once and for each free axis; keep the result.
+  public var outputDescriptions: [TensorDescription] { TensorDescription.outputs(of: executor.sourceGraph) }
   /// How an image becomes the input, where the file says so.
   public let preprocessing: ImagePreprocessing?
   /// The names of the classes, where the file has them.
@@ -55,7 +57,6 @@ public struct Model: Sendable {
     format = file.format
     inputs = graph.inputs.map { TensorDescription(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
     outputs = graph.outputs.map(\.name)
-    outputDescriptions = TensorDescription.outputs(of: graph)
     preprocessing = file.preprocessing
     labels = file.labels
     architecture = file.architecture
@@ -116,12 +117,7 @@ public struct Model: Sendable {
     }
     for (tensor, input) in zip(tensors, expected) {
       try input.check(tensor.shape)
-      guard tensor.dtype.isFloatingPoint == input.dtype.isFloatingPoint else {
-        throw RBNError(
-          .unsupportedDType, .input, location: "input \(input.name)",
-          "the network takes \(input.dtype.isFloatingPoint ? "floating-point" : "\(input.dtype)") tensors, got \(tensor.dtype)"
-        )
-      }
+      try input.check(tensor.dtype)
       guard tensor.shape.first == tensors.first?.shape.first || input.shape.first != .some(nil) else {
         throw RBNError(
           .shapeMismatch, .input, location: "input \(input.name)",

@@ -52,6 +52,18 @@ import Testing
     try expectRoundTrip(try p.graph())
   }
 
+  @Test func integersAndBooleansSurvive() throws {
+    var graph = Graph()
+    let x = graph.addInput("x", dtype: .int64, shape: [nil, 3], exampleShape: [2, 3])
+    let flag = graph.addInput("flag", dtype: .bool, shape: [nil, 3], exampleShape: [2, 3])
+    let offsets = graph.addParameter(
+      try Tensor(shape: [3], scalars: [1, -2, 3]).converted(to: .int32), suggestedKey: "offsets")
+    let sum = graph.append(Binary(.add), [x, offsets], module: ModuleCall(""))
+    let either = graph.append(Binary(.logicalOr), [flag, sum], module: ModuleCall(""))
+    graph.outputs = [Graph.Output(name: "sum", value: sum), Graph.Output(name: "either", value: either)]
+    try expectRoundTrip(graph)
+  }
+
   @Test func fusedOperatorsAreNotWritten() throws {
     var graph = try Self.small()
     graph.nodes[0].op = FusedConv2d(Conv2d())
@@ -86,7 +98,8 @@ import Testing
     ("\"example_shape\":[2,4,8,8]", "\"example_shape\":[2,3,8,8]", .malformedGraph, "example does not fit"),
     ("\"example_shape\":[2,4,8,8]", "\"example_shape\":[2,4,8]", .malformedGraph, "example does not fit"),
     ("\"groups\":1", "\"groups\":2", .shapeMismatch, "does not fit"),
-    ("\"dtype\":\"float32\"", "\"dtype\":\"int8\"", .malformedGraph, "int8"),
+    ("\"dtype\":\"float32\"", "\"dtype\":\"float16\"", .malformedGraph, "float16"),
+    ("\"dtype\":\"float32\"", "\"dtype\":\"float31\"", .malformedGraph, "float31"),
     ("\"call\":0", "\"call\":-1", .malformedGraph, "negative"),
     ("\"module\":\"block\"", "\"module\":null", .unexpectedJSON, "expected a string"),
     ("{\"name\":\"output\",\"value\":\"z\"}", "", .malformedGraph, "no outputs"),

@@ -190,13 +190,7 @@ package final class NetworkExecutor: Sendable {
       throw RBNError(.outOfMemory, .system, "the arena has no memory")
     }
     for (index, tensor) in inputs.enumerated() {
-      let declared = graph.inputs[index].dtype
-      guard tensor.dtype.isFloatingPoint == declared.isFloatingPoint else {
-        throw RBNError(
-          .unsupportedDType, .input, location: "input \(graph.inputs[index].name)",
-          "the network takes \(declared.isFloatingPoint ? "floating-point" : "\(declared)") tensors, got \(tensor.dtype)"
-        )
-      }
+      try graph.inputs[index].check(tensor.dtype)
       try write(try tensor.computable(), plan.inputs[index], base)
     }
     afterInputs()

@@ -50,17 +50,20 @@ private struct GraphDecoder {
 
   mutating func addInput(_ node: JSONNode) throws {
     let name = try node.member("name").string()
-    let dtype = try node.member("dtype")
-    guard try dtype.string() == DType.float32.rawValue else {
-      throw dtype.failure("the input has the dtype \(try dtype.string()), not float32", .malformedGraph)
+    let dtypeNode = try node.member("dtype")
+    guard let dtype = DType(rawValue: try dtypeNode.string()), dtype == .float32 || !dtype.isFloatingPoint
+    else {
+      throw dtypeNode.failure(
+        "the input has the dtype \(try dtypeNode.string()); float32, integers and bool are supported",
+        .malformedGraph)
     }
     let shape = try node.member("shape").list { size -> Int? in size.isNull ? nil : try size.int() }
     let example = try node.member("example_shape").list { try $0.int() }
-    let value = graph.addInput(name, shape: shape, exampleShape: Shape(example))
+    let value = graph.addInput(name, dtype: dtype, shape: shape, exampleShape: Shape(example))
     try define(name, value, at: node)
     do {
       try graph.inputs.last?.check(Shape(example))
-      _ = try Shape(example).byteCount(of: .float32)
+      _ = try Shape(example).byteCount(of: dtype)
     } catch let error as RBNError {
       throw node.failure("its example does not fit: \(error.message)", .malformedGraph)
     }
@@ -126,10 +129,6 @@ private struct GraphDecoder {
       guard let tensor = parameters[key] else {
         throw node.failure(
           "the parameter \(key.debugDescription) is not among the weights", .missingParameter)
-      }
-      guard tensor.dtype.isFloatingPoint else {
-        throw node.failure(
-          "the parameter \(key.debugDescription) is of dtype \(tensor.dtype)", .malformedGraph)
       }
       graph.parameters[key] = tensor
       return graph.parameter(key)

@@ -30,8 +30,9 @@ package enum FoldChannelAffine: GraphPass {
       graph.nodes[index].module = convNode.module
       removed.insert(convIndex)
       // Held twice for no longer than it takes to write the new ones.
-      for old in convNode.inputs.dropFirst() where old.map({ readers[$0.index].count == 1 }) ?? false {
-        if let old, !outputs.contains(old) { graph.releaseParameter(old) }
+      for case let old? in convNode.inputs.dropFirst()
+      where readers[old.index].count == 1 && !outputs.contains(old) {
+        graph.releaseParameter(old)
       }
     }
     graph.nodes = graph.nodes.indices.filter { !removed.contains($0) }.map { graph.nodes[$0] }

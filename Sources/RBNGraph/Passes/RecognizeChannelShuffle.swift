@@ -8,6 +8,7 @@ package enum RecognizeChannelShuffle: GraphPass {
   package static let name = "recognize-channel-shuffle"
 
   package static func run(_ graph: inout Graph) throws {
+    guard graph.nodes.contains(where: { $0.op is Permute }) else { return }
     let types = try graph.inferTypes(inputShapes: graph.inputs.map(\.exampleShape))
     let producers = graph.producers
     let readers = graph.readers
