@@ -1,3 +1,5 @@
+import RBNTensor
+
 /// A way to compute a convolution, with its weights packed for it.
 package protocol Conv2dAlgorithm: Sendable, CustomStringConvertible {
   var parameters: Conv2dParameters { get }
@@ -65,7 +67,9 @@ struct PartialSums {
   let channels: Int
 
   /// Whole cache lines, so that what lies behind is aligned for doubles.
-  func byteCount(batch: Int) -> Int { (batch * rows * channels * MemoryLayout<Float>.size + 63) / 64 * 64 }
+  func byteCount(batch: Int) -> Int {
+    TensorStorage.aligned(batch * rows * channels * MemoryLayout<Float>.size)
+  }
 
   /// The row of an instance, from the first of all.
   func row(_ instance: Int, _ row: Int, in partial: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<

@@ -102,7 +102,6 @@ private struct DirectConv2dPlan: PlannedConv2d {
   /// Row pointers that one worker's table may hold.
   private static let tableEntries = 8192
   private static let sumsBlock = RBN_SUMS_BLOCK
-  private static let alignment = 64
 
   var completesChannels: Bool { problem.isPerInstance && runsPerInstance == 1 }
   private var runsPerInstance: Int { (pixels + split.pixels - 1) / split.pixels }
@@ -147,7 +146,7 @@ private struct DirectConv2dPlan: PlannedConv2d {
       threads: problem.threads)
     tableBytes =
       p.isPointwise && conv.readsRowsInPlace
-      ? 0 : (split.pixels * rowsPerPixel * 8 + Self.alignment - 1) / Self.alignment * Self.alignment
+      ? 0 : TensorStorage.aligned(split.pixels * rowsPerPixel * 8)
     sums = PartialSums(rows: (pixels + Self.sumsBlock - 1) / Self.sumsBlock, channels: p.outChannels)
     scratchByteCount =
       (padded?.byteCount ?? 0) + problem.threads * tableBytes
@@ -297,7 +296,9 @@ private struct PaddedInput {
   let paddedHeight: Int
   let top, left: Int
 
-  var byteCount: Int { (batch * paddedHeight * rowStride * MemoryLayout<Float>.size + 63) / 64 * 64 }
+  var byteCount: Int {
+    TensorStorage.aligned(batch * paddedHeight * rowStride * MemoryLayout<Float>.size)
+  }
 
   init(_ p: Conv2dParameters, _ problem: Conv2dProblem, _ output: Conv2dParameters.Axes) {
     batch = problem.batch

@@ -1,4 +1,5 @@
 import CRBNKernels
+import RBNTensor
 
 /// ``WinogradConv2d`` cut into blocks of tiles times runs of panels.
 ///
@@ -69,11 +70,10 @@ struct WinogradConv2dPlan: PlannedConv2d {
     panelRun = run
 
     sums = PartialSums(rows: (tiles + Self.sumsTiles - 1) / Self.sumsTiles, channels: p.outChannels)
-    func aligned(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
     let elementStride = groupSize * tiles * p.inChannels + Self.skew
     let productStride = max(blockTiles, blockImages * tiles) * conv.tile.channels + Self.skew
-    transformedBytes = aligned(conv.elements * elementStride * 4)
-    productBytes = aligned(panelRun * conv.elements * productStride * 4)
+    transformedBytes = TensorStorage.aligned(conv.elements * elementStride * 4)
+    productBytes = TensorStorage.aligned(panelRun * conv.elements * productStride * 4)
     scratchByteCount =
       transformedBytes + problem.threads * productBytes
       + (problem.collectsSums ? sums.byteCount(batch: problem.batch) : 0)

@@ -60,7 +60,7 @@ private struct CompiledConvTranspose: CompiledOperator {
     let terms = try Shape([pixels, taps, groupOutputs]).byteCount(of: .float32)
     let inputs = op.groups == 1 ? 0 : try Shape([pixels, groupInputs]).byteCount(of: .float32)
     let product = try products.first?.plan(batch: pixels, threads: threads).scratchByteCount ?? 0
-    return (RowMajorScratch.aligned(terms), RowMajorScratch.aligned(inputs), product)
+    return (TensorStorage.aligned(terms), TensorStorage.aligned(inputs), product)
   }
 
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {

@@ -43,13 +43,13 @@ private struct CompiledLinear: CompiledOperator {
 
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {
     let plan = try plan ?? packed.plan(batch: rows(output), threads: threads)
-    return RowMajorScratch.aligned(plan.scratchByteCount)
+    return TensorStorage.aligned(plan.scratchByteCount)
       + (try RowMajorScratch.byteCount([try input(inputs, 0), output]))
   }
 
   func run(_ inputs: [Operand?], _ output: Operand, _ context: RunContext) throws {
     let plan = try plan ?? packed.plan(batch: rows(output), threads: context.pool.threads)
-    let own = RowMajorScratch.aligned(plan.scratchByteCount)
+    let own = TensorStorage.aligned(plan.scratchByteCount)
     var scratch = RowMajorScratch(context.advanced(by: own), table)
     let source = scratch.source(try input(inputs, 0))
     scratch.withTarget(output) { target in

@@ -27,7 +27,7 @@ private struct CompiledMatMul: CompiledOperator {
     guard !overflow, !tooMany, bytes <= Int.max / 2 else {
       throw RBNError(.memoryLimit, .input, "the matrices don't fit in memory")
     }
-    return RowMajorScratch.aligned(bytes)
+    return TensorStorage.aligned(bytes)
   }
 
   func scratchByteCount(_ inputs: [Operand?], _ output: Operand, threads: Int) throws -> Int {

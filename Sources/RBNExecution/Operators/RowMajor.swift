@@ -33,18 +33,15 @@ struct RowMajorScratch {
   /// The bytes that copies of these operands take, each rounded up to a cache line.
   static func byteCount(_ operands: [Operand?]) throws -> Int {
     try operands.compactMap { $0 }.filter { !$0.isRowMajor }.reduce(0) { sum, operand in
-      let (total, overflow) = sum.addingReportingOverflow(aligned(try operand.shape.byteCount(of: .float32)))
+      let (total, overflow) = sum.addingReportingOverflow(
+        TensorStorage.aligned(try operand.shape.byteCount(of: .float32)))
       guard !overflow else { throw RBNError(.memoryLimit, .input, "the activations don't fit in memory") }
       return total
     }
   }
 
-  static func aligned(_ bytes: Int) -> Int {
-    (bytes + TensorStorage.alignment - 1) / TensorStorage.alignment * TensorStorage.alignment
-  }
-
   private mutating func take(_ operand: Operand) -> UnsafeMutablePointer<Float> {
-    defer { used += Self.aligned(operand.count * MemoryLayout<Float>.size) }
+    defer { used += TensorStorage.aligned(operand.count * MemoryLayout<Float>.size) }
     return (context.scratch + used).assumingMemoryBound(to: Float.self)
   }
 

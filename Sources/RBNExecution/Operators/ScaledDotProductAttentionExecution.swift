@@ -40,7 +40,7 @@ private struct CompiledAttention: CompiledOperator {
       guard !overflow, sum <= Int.max / 2 else {
         throw RBNError(.memoryLimit, .input, "the attention does not fit in memory")
       }
-      return RowMajorScratch.aligned(sum)
+      return TensorStorage.aligned(sum)
     }
   }
 
