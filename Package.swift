@@ -131,8 +131,7 @@ if Context.environment["RBN_FUZZ"] != nil {
   package.targets += [
     .systemLibrary(name: "CLibFuzzer", path: "Tests/CLibFuzzer"),
     .executableTarget(
-      name: "rbn-fuzz", dependencies: ["RBNFuzzing", "CLibFuzzer"], path: "Tests/RBNFuzz",
-      swiftSettings: [.unsafeFlags(["-parse-as-library"])]),
+      name: "rbn-fuzz", dependencies: ["RBNFuzzing", "CLibFuzzer"], path: "Tests/RBNFuzz"),
   ]
   package.products.append(.executable(name: "rbn-fuzz", targets: ["rbn-fuzz"]))
 }
