@@ -31,8 +31,14 @@ EXAMPLES = """examples:
   tools/compare_runtimes.py --cold --cases resnet50
   tools/compare_runtimes.py --json results.json --plot results.svg --readme
 
-exit status: 0 all outputs agree, 1 some don't, 2 wrong usage or a runtime that can't be set up
+exit status: 0 all outputs agree, 1 some don't, 2 wrong usage, or a runtime that can't be set up or started, or ends
 """
+# Options that have no effect on whole processes, with their defaults for the others.
+WARM_OPTIONS = {"iterations": 10, "warm_up": 2, "plot": None}
+
+
+class ExportError(Exception):
+    """A network that can't be made."""
 
 
 def parse() -> argparse.Namespace:
@@ -48,11 +54,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT",
                         help="of: " + ", ".join(VARIANTS))
     parser.add_argument("--rounds", type=int, default=8, help="turns of every runtime (default 8)")
-    parser.add_argument("--iterations", type=int, default=10,
+    parser.add_argument("--iterations", type=int,
                         help="timed calls in a turn, divided by the batch size but at least 3 (default 10)")
-    parser.add_argument("--warm-up", type=int, default=2, help="untimed calls at the start of a turn (default 2)")
+    parser.add_argument("--warm-up", type=int, help="untimed calls at the start of a turn (default 2)")
     parser.add_argument("--cold", action="store_true",
-                        help="measure whole processes instead: start, load, one answer, exit; time and peak memory")
+                        help="measure whole processes instead: start, load, one answer, exit; time and peak memory; "
+                        "not with --iterations, --warm-up or --plot")
     parser.add_argument("--rbn", type=Path, default=ROOT / ".build/release/rbn",
                         help="the rbn command (default .build/release/rbn)")
     parser.add_argument("--environment", type=Path, default=ROOT / ".venv-compare", metavar="DIR",
@@ -65,11 +72,18 @@ def parse() -> argparse.Namespace:
                         help="of the largest logit, against float64 (default 1e-3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a plot: .png, .svg or .pdf")
-    parser.add_argument("--readme", action="store_true", help="print the summary as Markdown")
+    parser.add_argument("--readme", action="store_true",
+                        help="print the summary, or with --cold the tables, as Markdown")
     arguments = parser.parse_args()
-    for option in ("rounds", "iterations"):
-        if getattr(arguments, option) < 1:
-            parser.error(f"--{option} must be at least 1")
+    for option, default in WARM_OPTIONS.items():
+        if getattr(arguments, option) is None:
+            setattr(arguments, option, None if arguments.cold else default)
+        elif arguments.cold:
+            parser.error(f"--{option.replace('_', '-')} has no effect with --cold: leave it out")
+    for option, least in (("rounds", 1), ("iterations", 1), ("warm_up", 0)):
+        value = getattr(arguments, option)
+        if value is not None and value < least:
+            parser.error(f"--{option.replace('_', '-')} must be at least {least}")
     if not arguments.rbn.is_file():
         parser.error(f"{arguments.rbn} is not there: swift build -c release --product rbn, or name it with --rbn")
     arguments.rbn = arguments.rbn.resolve()
@@ -91,7 +105,7 @@ def export(arguments: argparse.Namespace, case: Case, runtimes: Sequence[str]) -
         result = subprocess.run([str(word) for word in [*words, *runtimes]], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, check=False)
         if result.returncode != 0:
-            raise SystemExit(f"error: {case.network} can't be made:\n{result.stderr.strip()}")
+            raise ExportError(f"{case.network} can't be made:\n{result.stderr.strip()}")
         failures.update(json.loads(result.stdout.splitlines()[-1]))
     return failures
 
@@ -99,6 +113,8 @@ def export(arguments: argparse.Namespace, case: Case, runtimes: Sequence[str]) -
 def relative_error(output: Path, exported: Exported) -> float:
     import numpy
 
+    if not output.is_file():
+        return float("inf")
     expected = numpy.load(exported.expected)
     actual = numpy.load(output)
     if actual.shape != expected.shape:
@@ -113,20 +129,21 @@ def measure(arguments: argparse.Namespace, case: Case) -> dict[str, Any]:
     from runtime_comparison.turns import Worker, WorkerError, interleave
 
     failures = export(arguments, case, (OURS, *arguments.runtimes))
+    ended = {runtime: reason for runtime, reason in failures.items() if runtime == OURS}
     workers: list[Worker] = []
     errors: dict[tuple[str, str], float] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             for runtime in (OURS, *arguments.runtimes):
                 for variant in arguments.variants:
-                    if runtime in failures:
+                    if runtime in failures or runtime in ended:
                         continue
                     log(f"{case.title}: starting {runtime} ({variant})")
                     exported = Exported(arguments.models, case.network, variant, case.batch)
                     try:
                         worker = Worker(arguments.rbn, runtime, exported, case.threads, Path(folder))
                     except WorkerError as error:
-                        failures[runtime] = str(error)
+                        ended[runtime] = str(error)
                         continue
                     workers.append(worker)
                     errors[runtime, variant] = relative_error(worker.output, exported)
@@ -136,8 +153,9 @@ def measure(arguments: argparse.Namespace, case: Case) -> dict[str, Any]:
         finally:
             for worker in workers:
                 worker.close()
-    times = {(worker.runtime, worker.variant): worker.times for worker in workers}
-    return report.case_result(case, times, errors, failures, interference)
+    ended.update({worker.runtime: worker.error for worker in workers if worker.error is not None})
+    times = {(worker.runtime, worker.variant): worker.times for worker in workers if worker.error is None}
+    return report.case_result(case, times, errors, {**failures, **ended}, ended, interference)
 
 
 def our_files(rbn: Path, exported: Exported) -> list[Path]:
@@ -154,39 +172,53 @@ def our_files(rbn: Path, exported: Exported) -> list[Path]:
 
 def measure_cold(arguments: argparse.Namespace, case: Case) -> dict[str, Any]:
     """One case, whole processes."""
-    import statistics
-
+    from runtime_comparison import report
     from runtime_comparison.cold import ColdStart, measure as run_all
     from runtime_comparison.turns import answer_command
 
     # This runtime reads the checkpoint too.
-    failures = export(arguments, case, dict.fromkeys((OURS, "torch", *arguments.runtimes)))
+    failures = export(arguments, case, list(dict.fromkeys((OURS, "torch", *arguments.runtimes))))
+    ended = {runtime: reason for runtime, reason in failures.items() if runtime == OURS}
+    errors: dict[tuple[str, str, str], float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        entries = []
+        entries: list[ColdStart] = []
         for variant in arguments.variants:
             exported = Exported(arguments.models, case.network, variant, case.batch)
             for runtime in (OURS, *arguments.runtimes):
-                if runtime in failures:
+                if runtime in failures or runtime in ended:
                     continue
-                files = our_files(arguments.rbn, exported) if runtime == OURS else [exported.model(runtime)]
+                try:
+                    files = our_files(arguments.rbn, exported) if runtime == OURS else [exported.model(runtime)]
+                except command.CommandError as error:
+                    ended[runtime] = str(error)
+                    continue
                 for file in files:
                     output = Path(folder) / f"{runtime}-{variant}{file.suffix}.npy"
                     words = answer_command(arguments.rbn, runtime, file, exported, output, case.threads)
-                    entries.append(ColdStart(runtime, variant, file.suffix, words))
+                    entries.append(ColdStart(runtime, variant, file.suffix, words, output))
         log(f"{case.title}: {arguments.rounds} rounds")
         run_all(entries, arguments.rounds, case.threads, arguments.models / "inductor")
-    return {
-        "case": case.name, "title": case.title, "network": case.network, "batch": case.batch,
-        "threads": case.threads, "failures": failures,
-        "entries": [
-            {
-                "runtime": entry.runtime, "variant": entry.variant, "file": entry.file,
-                "median_seconds": statistics.median(entry.seconds), "seconds": entry.seconds,
-                "peak_bytes": max(entry.peak_bytes),
-            }
-            for entry in entries
-        ],
-    }
+        for entry in entries:
+            if entry.error is not None:
+                ended[entry.runtime] = entry.error
+                continue
+            exported = Exported(arguments.models, case.network, entry.variant, case.batch)
+            errors[entry.runtime, entry.variant, entry.file] = relative_error(entry.output, exported)
+    return report.cold_result(case, entries, errors, {**failures, **ended}, ended)
+
+
+def judge(result: dict[str, Any], tolerance: float) -> int:
+    """Says what is wrong with the runtimes of a case; gives the exit status."""
+    from runtime_comparison import report
+
+    status = 0
+    for runtime, error in report.disagreements(result, tolerance):
+        log(f"error: {result['title']}: {runtime}'s logits differ: {error:.1e}")
+        status = 1
+    for runtime, reason in result["ended"].items():
+        log(f"error: {result['title']}: {runtime}: {reason}")
+        status = 2
+    return status
 
 
 def main() -> int:
@@ -208,28 +240,27 @@ def main() -> int:
         "schema_version": 1, "kind": "cold" if arguments.cold else "warm", "machine": facts, "versions": versions,
         "rounds": arguments.rounds, "iterations": arguments.iterations, "results": [],
     }
-    agrees = True
+    status = 0
     for case in [case for case in CASES if case.name in arguments.cases]:
-        result = measure_cold(arguments, case) if arguments.cold else measure(arguments, case)
+        try:
+            result = measure_cold(arguments, case) if arguments.cold else measure(arguments, case)
+        except ExportError as error:
+            log(f"error: {error}")
+            status = 2
+            continue
         document["results"].append(result)
-        if arguments.cold:
-            print(result["title"] + "\n" + report.cold_table(result["entries"]) + "\n", flush=True)
-        else:
-            print(report.case_table(result) + "\n", flush=True)
-            for entry in result["runtimes"]:
-                errors = [entry[v]["relative_error"] for v in VARIANTS if v in entry]
-                if any(error > arguments.tolerance for error in errors):
-                    agrees = False
-                    log(f"error: {result['title']}: {entry['runtime']}'s logits differ: {max(errors):.1e}")
+        table = report.cold_table(result, arguments.readme) if arguments.cold else report.case_table(result)
+        print(table + "\n", flush=True)
+        status = max(status, judge(result, arguments.tolerance))
         if arguments.json:
             arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     line = report.machine_line(facts, versions)
     if not arguments.cold:
         print(report.summary(document["results"], arguments.readme) + "\n")
-        if arguments.plot:
+        if arguments.plot and document["results"]:
             report.plot(document["results"], arguments.plot, line)
     print(line)
-    return 0 if agrees else 1
+    return status
 
 
 if __name__ == "__main__":

@@ -23,8 +23,11 @@ class ColdStart:
     variant: str
     file: str
     command: list[str]
+    output: Path
     seconds: list[float] = field(default_factory=list)
     peak_bytes: list[int] = field(default_factory=list)
+    # Why it runs no more.
+    error: str | None = None
 
 
 def launch(entry: ColdStart, threads: int, cache: Path) -> None:
@@ -44,11 +47,18 @@ def launch(entry: ColdStart, threads: int, cache: Path) -> None:
 
 
 def measure(entries: Sequence[ColdStart], rounds: int, threads: int, cache: Path) -> None:
-    """Runs all commands in turn: once to bring the files into the page cache, then `rounds` times."""
-    for entry in entries:
-        launch(entry, threads, cache)
-        entry.seconds.clear()
-        entry.peak_bytes.clear()
-    for _ in range(rounds):
+    """Runs all commands in turn: once to bring the files into the page cache, then `rounds` times.
+
+    A command that fails has its error noted, and is not run again.
+    """
+    for number in range(rounds + 1):
         for entry in entries:
-            launch(entry, threads, cache)
+            if entry.error is not None:
+                continue
+            try:
+                launch(entry, threads, cache)
+            except WorkerError as error:
+                entry.error = str(error)
+            if number == 0:
+                entry.seconds.clear()
+                entry.peak_bytes.clear()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from runtime_comparison.cases import OURS, RUNTIMES, VARIANTS, Case
+from runtime_comparison.cold import ColdStart
 
 TITLES = {
     "swift-rbn": "swift-rbn",
@@ -52,8 +53,11 @@ def machine_line(facts: dict[str, Any], versions: dict[str, str]) -> str:
 
 
 def case_result(case: Case, times: dict[tuple[str, str], list[list[float]]], errors: dict[tuple[str, str], float],
-                failures: dict[str, str], interference: float) -> dict[str, Any]:
-    """Medians over all rounds, and the ratios to the best other runtime."""
+                failures: dict[str, str], ended: dict[str, str], interference: float) -> dict[str, Any]:
+    """Medians over all rounds, and the ratios to the best other runtime.
+
+    `failures` are the runtimes that are left out, with the reason; `ended` those of them that did not start, or ended.
+    """
     entries = []
     for runtime in RUNTIMES:
         entry: dict[str, Any] = {"runtime": runtime}
@@ -71,7 +75,7 @@ def case_result(case: Case, times: dict[tuple[str, str], list[list[float]]], err
             entries.append(entry)
     result: dict[str, Any] = {
         "case": case.name, "title": case.title, "network": case.network, "batch": case.batch,
-        "threads": case.threads, "runtimes": entries, "failures": failures,
+        "threads": case.threads, "runtimes": entries, "failures": failures, "ended": ended,
         "interference": interference,
     }
     ours = next((entry for entry in entries if entry["runtime"] == OURS), None)
@@ -90,6 +94,25 @@ def case_result(case: Case, times: dict[tuple[str, str], list[list[float]]], err
             ratios["rbn_to_bn"] = median["rbn"] / median["bn"]
         result["ratios"] = ratios
     return result
+
+
+def cold_result(case: Case, entries: Sequence[ColdStart], errors: dict[tuple[str, str, str], float],
+                failures: dict[str, str], ended: dict[str, str]) -> dict[str, Any]:
+    """Medians over all rounds of the commands that did not fail; `failures` and `ended` as in `case_result`."""
+    return {
+        "case": case.name, "title": case.title, "network": case.network, "batch": case.batch,
+        "threads": case.threads, "failures": failures, "ended": ended,
+        "entries": [
+            {
+                "runtime": entry.runtime, "variant": entry.variant, "file": entry.file,
+                "median_seconds": statistics.median(entry.seconds), "seconds": entry.seconds,
+                "peak_bytes": max(entry.peak_bytes),
+                "relative_error": errors[entry.runtime, entry.variant, entry.file],
+            }
+            for entry in entries
+            if entry.error is None
+        ],
+    }
 
 
 def _number(value: float | None, form: str = ".2f") -> str:
@@ -132,8 +155,11 @@ def case_table(result: dict[str, Any]) -> str:
     lines += [f"ours: {text} {ratios[key]:.3f}" for key, text in words.items() if key in ratios]
     lines.append(f"other processes took {result['interference']:.1%} of the processors during the turns"
                  + (": the figures are disturbed" if result["interference"] > QUIET else ""))
-    lines += [f"{runtime} was left out: {reason}" for runtime, reason in result["failures"].items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_left_out(result)])
+
+
+def _left_out(result: dict[str, Any]) -> list[str]:
+    return [f"{runtime} was left out: {reason}" for runtime, reason in result["failures"].items()]
 
 
 def summary(results: Sequence[dict[str, Any]], markdown: bool = False) -> str:
@@ -151,14 +177,29 @@ def summary(results: Sequence[dict[str, Any]], markdown: bool = False) -> str:
     return align(rows, markdown)
 
 
-def cold_table(entries: Sequence[dict[str, Any]], markdown: bool = False) -> str:
-    rows = [["start to answer to exit", "file", "BN s", "RBN s", "BN peak MB", "RBN peak MB"]]
+def cold_table(result: dict[str, Any], markdown: bool = False) -> str:
+    """One case of whole processes: a row a runtime and file."""
+    entries = result["entries"]
+    rows = [["start to answer to exit", "file", "BN s", "RBN s", "BN peak MB", "RBN peak MB", "BN error", "RBN error"]]
     for runtime, file in dict.fromkeys((entry["runtime"], entry["file"]) for entry in entries):
         found = {e["variant"]: e for e in entries if (e["runtime"], e["file"]) == (runtime, file)}
         seconds = [_number(found.get(v, {}).get("median_seconds"), ".3f") for v in VARIANTS]
         peaks = [found[v]["peak_bytes"] / 1e6 if v in found else None for v in VARIANTS]
-        rows.append([TITLES[runtime], file, *seconds, *(_number(peak, ".0f") for peak in peaks)])
-    return "\n".join([align(rows, markdown), *([] if markdown else _cold_ratios(entries))])
+        errors = [_number(found.get(v, {}).get("relative_error"), ".1e") for v in VARIANTS]
+        rows.append([TITLES[runtime], file, *seconds, *(_number(peak, ".0f") for peak in peaks), *errors])
+    if markdown:
+        return "\n\n".join([result["title"], align(rows, markdown), *_left_out(result)])
+    return "\n".join([result["title"], align(rows), *_cold_ratios(entries), *_left_out(result)])
+
+
+def disagreements(result: dict[str, Any], tolerance: float) -> list[tuple[str, float]]:
+    """The runtimes whose logits differ from the expected ones by more than the tolerance, and by how much."""
+    errors: dict[str, float] = {}
+    for entry in result.get("entries", []):
+        errors[entry["runtime"]] = max(errors.get(entry["runtime"], 0), entry["relative_error"])
+    for entry in result.get("runtimes", []):
+        errors[entry["runtime"]] = max(entry[variant]["relative_error"] for variant in VARIANTS if variant in entry)
+    return [(runtime, error) for runtime, error in errors.items() if error > tolerance]
 
 
 def _cold_ratios(entries: Sequence[dict[str, Any]]) -> list[str]:

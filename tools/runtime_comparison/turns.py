@@ -53,6 +53,16 @@ def answer_command(rbn: Path, runtime: str, model: Path, exported: Exported, out
     return [str(word) for word in words]
 
 
+def answer_once(command: Sequence[str], variables: dict[str, str]) -> None:
+    """Runs a command that writes one answer."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
+    except OSError as error:
+        raise WorkerError(f"{command[0]} can't be run: {error.strerror}") from error
+    if result.returncode != 0:
+        raise WorkerError(f"{' '.join(command)}: {result.stderr.strip()}")
+
+
 class Interference:
     """How much of the processors other processes took during turns, from the kernel's counts."""
 
@@ -97,13 +107,13 @@ class Worker:
         self.variant = exported.variant
         self.output = folder / f"{runtime}-{exported.variant}.npy"
         self.times: list[list[float]] = []
+        # Why it takes no more turns.
+        self.error: str | None = None
         self._log = folder / f"{runtime}-{exported.variant}.log"
         variables, held = environment(threads, exported.folder / "inductor"), processors(threads)
         once = answer_command(rbn, runtime, exported.model(runtime), exported, self.output, threads)
         if runtime == OURS:
-            result = subprocess.run(once, capture_output=True, text=True, env=variables, check=False)
-            if result.returncode != 0:
-                raise WorkerError(result.stderr.strip())
+            answer_once(once, variables)
             # Without the shape a model whose sizes are free would be measured on one image.
             shape = ["--batch", str(exported.batch), "--size", str(SIZE)]
             command = [str(rbn), "bench", once[2], *shape, "--threads", str(threads), "--interactive"]
@@ -115,11 +125,15 @@ class Worker:
                 bufsize=0, preexec_fn=lambda: os.sched_setaffinity(0, held),
             )
         self._pid = self._process.pid
-        if runtime == OURS:
-            self._ask(1, START_SECONDS)
-        else:
-            self._answer(START_SECONDS)
-        os.kill(self._pid, signal.SIGSTOP)
+        try:
+            if runtime == OURS:
+                self._ask(1, START_SECONDS)
+            else:
+                self._answer(START_SECONDS)
+            os.kill(self._pid, signal.SIGSTOP)
+        except BaseException:
+            self.close()
+            raise
 
     def turn(self, warm_up: int, count: int, interference: Interference) -> None:
         """Makes `warm_up` calls that don't count and `count` calls that do."""
@@ -165,11 +179,17 @@ class Worker:
 def interleave(workers: Sequence[Worker], rounds: int, warm_up: int, count: int, threads: int) -> float:
     """Gives every worker a turn in every round, in an order that moves by one from round to round.
 
-    Returns the share of the processors' time that other processes took during the turns.
+    A worker that fails has its error noted, and no more turns. Returns the share of the processors' time that other
+    processes took during the turns.
     """
     interference = Interference(processors(threads))
     for index in range(rounds):
-        first = index % len(workers)
-        for worker in [*workers[first:], *workers[:first]]:
-            worker.turn(warm_up, count, interference)
+        working = [worker for worker in workers if worker.error is None]
+        first = index % max(len(working), 1)
+        for worker in [*working[first:], *working[:first]]:
+            try:
+                worker.turn(warm_up, count, interference)
+            except WorkerError as error:
+                worker.error = str(error)
+                worker.close()
     return interference.share
