@@ -143,8 +143,6 @@ package enum AttributeRange {
   package static let natural = 0...(1 << 20)
   /// Axes, before wrapping.
   package static let axis = -64...63
-  /// Slice bounds and paddings that may be negative.
-  package static let any = Int.min...Int.max
 }
 
 extension Operator {

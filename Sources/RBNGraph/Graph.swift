@@ -64,6 +64,8 @@ package struct Graph: Sendable {
   /// The types of the parameters that ``releaseParameters()`` let go of.
   private var releasedTypes: [String: TensorType] = [:]
   private var parameterValues: [String: ValueID] = [:]
+  /// For each key that ``addParameter(_:suggestedKey:)`` was asked for, the last number tried.
+  private var keyNumbers: [String: Int] = [:]
 
   package init() {}
 }
@@ -107,11 +109,12 @@ extension Graph {
   /// Adds a parameter that no state dict holds, under a key not yet used.
   package mutating func addParameter(_ tensor: Tensor, suggestedKey: String) -> ValueID {
     var key = suggestedKey
-    var attempt = 1
+    var number = keyNumbers[suggestedKey, default: 1]
     while parameters[key] != nil {
-      attempt += 1
-      key = "\(suggestedKey).\(attempt)"
+      number += 1
+      key = "\(suggestedKey).\(number)"
     }
+    keyNumbers[suggestedKey] = number
     parameters[key] = tensor
     return parameter(key)
   }

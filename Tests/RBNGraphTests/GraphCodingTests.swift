@@ -64,6 +64,16 @@ import Testing
     try expectRoundTrip(graph)
   }
 
+  @Test func safeSoftmaxSurvives() throws {
+    var p = ProgramBuilder()
+    p.call("y", target: "softmax.int", ["self": "x", "dim": 1])
+    p.call("z", target: "_safe_softmax.default", ["self": "y", "dim": -1])
+    p.output("z")
+    let graph = try p.graph()
+    #expect(graph.nodes.compactMap { ($0.op as? Softmax)?.isSafe } == [false, true])
+    try expectRoundTrip(graph)
+  }
+
   @Test func fusedOperatorsAreNotWritten() throws {
     var graph = try Self.small()
     graph.nodes[0].op = FusedConv2d(Conv2d())

@@ -169,6 +169,32 @@ import Testing
     #expect(error.message == "computes in float16, not float32")
   }
 
+  @Test func booleansAreNotSubtracted() throws {
+    for (left, right) in [("c", "c"), ("x", "c"), ("c", "x")] {
+      var p = ProgramBuilder()
+      p.call("c", target: "gt.Scalar", ["self": "x", "other": 0])
+      p.call("y", target: "sub.Tensor", ["self": .tensor(left), "other": .tensor(right)])
+      p.output("y")
+      let error = try #require(throws: RBNError.self) { _ = try p.graph() }
+      #expect(error.code == .importUnsupportedArguments)
+      #expect(error.message == "subtracts booleans")
+    }
+  }
+
+  @Test func constantsAreLimitedTogether() throws {
+    var context = ImportContext()
+    #expect(context.constantBudget == 1 << 28)
+    context.constantBudget = 100
+    for _ in 0..<2 { _ = try context.constant([6], dtype: .bool) { _ in 1 } }
+    #expect(context.constantBudget == 4)
+    let error = try #require(throws: RBNError.self) {
+      var full = context
+      _ = try full.scalar(1)
+    }
+    #expect(error.code == .importUnsupportedArguments)
+    #expect(error.message.contains("too large"))
+  }
+
   @Test func recordedShapesAreCompared() throws {
     var p = ProgramBuilder()
     p.call("y", target: "relu.default", ["self": "x"])

@@ -130,6 +130,90 @@ enum Fixtures {
     #expect(ops.map(\.alpha) == [2, 1, 1])
   }
 
+  /// The dtypes of a graph's outputs for the example shapes of its inputs.
+  private func outputDTypes(_ graph: Graph) throws -> [DType?] {
+    let types = try graph.inferTypes(inputShapes: graph.inputs.map(\.exampleShape))
+    return graph.outputs.map { types[$0.value.index]?.dtype }
+  }
+
+  /// `(x > 0) + (x > 1)` is true or false, never 2.
+  @Test func arithmeticOfBooleansIsLogical() throws {
+    var p = ProgramBuilder()
+    p.call("a", target: "gt.Scalar", ["self": "x", "other": 0])
+    p.call("b", target: "gt.Scalar", ["self": "x", "other": 1])
+    p.call("sum", target: "add.Tensor", ["self": "a", "other": "b"])
+    p.call("product", target: "mul.Tensor", ["self": "sum", "other": "b"])
+    p.call("either", target: "add.Scalar", ["self": "product", "other": true])
+    p.call("count", target: "add.Scalar", ["self": "either", "other": 1])
+    p.output("sum", "product", "either", "count")
+    let graph = try p.graph()
+    #expect(
+      graph.nodes.compactMap { ($0.op as? Binary)?.function } == [
+        .greater, .greater, .logicalOr, .logicalAnd, .logicalOr, .add,
+      ])
+    #expect(try outputDTypes(graph) == [.bool, .bool, .bool, .int64])
+  }
+
+  /// The type of the number counts, not its value: `n * 2.0` is float32, `n * 2` is not.
+  @Test(arguments: [
+    ("add.Scalar", "other"), ("mul.Tensor", "other"), ("rsub.Scalar", "other"), ("fmod.Scalar", "other"),
+    ("remainder.Scalar", "other"), ("floor_divide.Scalar", "other"), ("pow.Tensor_Scalar", "exponent"),
+    ("clamp.default", "min"), ("clamp.default", "max"), ("clamp_min.default", "min"),
+    ("clamp_max.default", "max"),
+  ])
+  func aNumberOfFloatingPointMakesIntegersFloat32(_ target: String, _ argument: String) throws {
+    let numbers: [(ExportedProgram.Argument, code: Int, DType)] = [
+      (.float(2), 7, .float32), (.int(2), 5, .int64),
+    ]
+    for (number, code, dtype) in numbers {
+      var p = ProgramBuilder([2, 3], dtype: 5)
+      p.call("y", target: target, ["self": "x", argument: number])
+      p.record("y", [.int(2), .int(3)], strides: [3, 1], dtype: code)
+      p.output("y")
+      #expect(try outputDTypes(try p.graph()) == [dtype])
+    }
+  }
+
+  @Test func booleansTimesNumbersAreNumbers() throws {
+    var p = ProgramBuilder()
+    p.call("c", target: "gt.Scalar", ["self": "x", "other": 0.5])
+    p.call("a", target: "mul.Tensor", ["self": "c", "other": 1.0])
+    p.call("b", target: "mul.Tensor", ["self": "c", "other": 1])
+    p.call("d", target: "pow.Scalar", ["self": 2.0, "exponent": "b"])
+    p.call("e", target: "eq.Scalar", ["self": "b", "other": 1.0])
+    p.output("a", "b", "d", "e")
+    #expect(try outputDTypes(try p.graph()) == [.float32, .int64, .float32, .bool])
+  }
+
+  @Test func numbersToChooseFromHaveTheirOwnType() throws {
+    var p = ProgramBuilder([2, 3], dtype: 5)
+    p.call("c", target: "gt.Scalar", ["self": "x", "other": 0])
+    p.call("a", target: "where.ScalarOther", ["condition": "c", "self": "x", "other": 1.0])
+    p.call("b", target: "where.ScalarSelf", ["condition": "c", "self": 1, "other": "x"])
+    p.call("d", target: "where.Scalar", ["condition": "c", "self": 1, "other": 0])
+    p.call("e", target: "where.Scalar", ["condition": "c", "self": 1, "other": 0.0])
+    p.call("f", target: "where.Scalar", ["condition": "c", "self": true, "other": false])
+    p.output("a", "b", "d", "e", "f")
+    #expect(try outputDTypes(try p.graph()) == [.float32, .int64, .int64, .float32, .bool])
+  }
+
+  @Test func countingFromANumberOfFloatingPointGivesFloat32() throws {
+    var p = ProgramBuilder()
+    p.call("r", target: "arange.start", ["start": 0.0, "end": 8])
+    p.call("y", target: "mul.Tensor", ["self": "x", "other": "r"])
+    p.output("y")
+    #expect(try p.graph().parameters.values.map(\.dtype) == [.float32])
+  }
+
+  @Test(.timeLimit(.minutes(1))) func outputsOfOneTensorAreNumbered() throws {
+    var p = ProgramBuilder()
+    p.call("y", target: "relu.default", ["self": "x"])
+    for _ in 0..<5000 { p.output("y") }
+    let names = try p.graph().outputs.map(\.name)
+    #expect(names.prefix(4) == ["y", "y_again", "y_again_2", "y_again_3"])
+    #expect(Set(names).count == 5000)
+  }
+
   @Test func dictsNameTheOutputs() throws {
     var p = ProgramBuilder()
     p.call("a", target: "relu.default", ["self": "x"])

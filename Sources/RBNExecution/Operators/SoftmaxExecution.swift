@@ -3,13 +3,13 @@ import RBNTensor
 
 extension Softmax: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
-    CompiledSoftmax(dim: dim, isLogarithmic: false, table: node.kernels)
+    CompiledSoftmax(dim: dim, isLogarithmic: false, isSafe: isSafe, table: node.kernels)
   }
 }
 
 extension LogSoftmax: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
-    CompiledSoftmax(dim: dim, isLogarithmic: true, table: node.kernels)
+    CompiledSoftmax(dim: dim, isLogarithmic: true, isSafe: false, table: node.kernels)
   }
 }
 
@@ -17,6 +17,8 @@ extension LogSoftmax: ExecutableOperator {
 private struct CompiledSoftmax: CompiledOperator {
   let dim: Int
   let isLogarithmic: Bool
+  /// Whether a line of nothing but −∞ gives zeros, not NaN.
+  let isSafe: Bool
   let table: KernelTable
   var kernel: String {
     isLogarithmic ? "log-softmax in float64" : "softmax \(table.softmaxRows.instructionSet)"
@@ -42,6 +44,10 @@ private struct CompiledSoftmax: CompiledOperator {
         let value = line.from[j &* line.step]
         if value > largest || value.isNaN { largest = value }
       }
+      if isSafe, largest == -.infinity {
+        for j in 0..<size { line.to[j &* line.targetStep] = 0 }
+        return
+      }
       let shift = Double(largest)
       var sum = 0.0
       for j in 0..<size { sum += CFunctions.exp(Double(line.from[j &* line.step]) - shift) }
@@ -61,8 +67,18 @@ private struct CompiledSoftmax: CompiledOperator {
     let function = table.softmaxRows.function
     let block = max(1, 4096 / size)
     context.pool.parallelFor(count: (rows + block - 1) / block) { index, _ in
-      let first = index * block
-      function(source + first * size, min(block, rows - first), size, target + first * size)
+      let (first, count) = (index * block, min(block, rows - index * block))
+      function(source + first * size, count, size, target + first * size)
+      if !isSafe { Self.markUndefined(target + first * size, rows: count, size) }
+    }
+  }
+
+  /// Makes rows of zeros NaN: the kernel gives them for a row of −∞, and for no other, as the largest element has a weight
+  /// of at least 1 / size.
+  private static func markUndefined(_ target: UnsafeMutablePointer<Float>, rows: Int, _ size: Int) {
+    for row in 0..<rows {
+      let weights = UnsafeMutableBufferPointer(start: target + row * size, count: size)
+      if weights.allSatisfy({ $0 == 0 }) { weights.update(repeating: .nan) }
     }
   }
 }

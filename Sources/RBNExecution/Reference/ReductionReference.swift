@@ -117,13 +117,14 @@ extension Cumsum: ReferenceOperator {
 }
 
 extension Softmax: ReferenceOperator {
-  /// exp(x) / Σ exp(x), shifted by the largest element so that nothing overflows.
+  /// exp(x) / Σ exp(x), shifted by the largest element so that nothing overflows; of −∞ alone NaN, or zeros.
   package func evaluate(_ inputs: [ReferenceTensor?]) throws -> [ReferenceTensor] {
     let x = try value(inputs, 0)
     let axis = try axis(dim, rank: x.shape.rank)
     return [
       x.mapLines(axis: axis, count: x.shape.rank > 0 ? x.shape[axis] : 1) { line in
         let largest = line.max() ?? 0
+        if isSafe, largest == -.infinity { return line.map { _ in 0 } }
         let terms = line.map { CFunctions.exp($0 - largest) }
         let sum = terms.reduce(0, +)
         return terms.map { $0 / sum }

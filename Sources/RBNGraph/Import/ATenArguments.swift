@@ -138,6 +138,11 @@ extension ATenArguments {
     }
   }
 
+  /// Whether a number was given as one of floating point, whatever its value: what makes integers float32.
+  func isFloatingPoint(_ name: String) -> Bool {
+    if case .double = values[name] { true } else { false }
+  }
+
   func isNone(_ name: String) throws -> Bool {
     if case .none = try value(name) { return true }
     return false

@@ -348,10 +348,10 @@ extension ProgramImporter {
     guard !results.isEmpty else {
       throw RBNError(.importInterface, .model, "the program has no output that is a tensor")
     }
-    var used: Set<String> = []
+    var used = UniqueNames()
     for (name, value) in results {
-      var unique = results.count == 1 && names == nil ? "output" : name
-      while !used.insert(unique).inserted { unique += "_again" }
+      let given = results.count == 1 && names == nil ? "output" : name
+      let unique = used.claim(given) { $0 == 1 ? "\(given)_again" : "\(given)_again_\($0)" }
       context.graph.outputs.append(Graph.Output(name: unique, value: value))
     }
   }

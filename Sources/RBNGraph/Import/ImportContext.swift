@@ -15,7 +15,7 @@ struct ImportContext {
   private(set) var types: [TensorType?] = []
   private var bindings: [String: Binding] = [:]
   var storages: [TracedStorage] = []
-  private var nodeNames: Set<String> = []
+  private var nodeNames = UniqueNames()
   private var folder = ParameterFolder()
   /// Values that are computed of parameters alone.
   private var constants: Set<Graph.ValueID> = []
@@ -25,6 +25,9 @@ struct ImportContext {
   /// The node being imported.
   var nodeName = ""
   var module = ModuleCall("")
+
+  /// The bytes of constants, as float64, that the program may still ask for: in all more than any real network needs.
+  var constantBudget = 1 << 28
 
   /// Steps from a storage to a view, at most.
   private static let pathLimit = 64
@@ -84,12 +87,8 @@ extension ImportContext {
   }
 
   private mutating func uniqueName() -> String {
-    var (name, attempt) = (nodeName, 0)
-    while !nodeNames.insert(name).inserted {
-      attempt += 1
-      name = "\(nodeName).\(attempt)"
-    }
-    return name
+    let name = nodeName
+    return nodeNames.claim(name) { "\(name).\($0)" }
   }
 }
 
@@ -118,20 +117,20 @@ extension ImportContext {
   /// Whether a value is a parameter, or computed of parameters alone.
   func isConstant(_ value: Graph.ValueID) -> Bool { graph.isParameter(value) || constants.contains(value) }
 
-  /// The bytes of tensors that programs may ask for as constants.
-  private static let constantLimit = 1 << 28
-
   /// A parameter that the program makes itself: `zeros`, `arange`, …
   ///
-  /// - Throws: `import.unsupported-arguments` when it would be larger than any real network needs.
+  /// - Throws: `import.unsupported-arguments` when it exceeds what is left of ``constantBudget``.
   mutating func constant(
     _ shape: Shape, dtype: DType, _ element: (Int) -> Double
   ) throws -> Graph.ValueID {
     let stored: DType = dtype.isFloatingPoint ? .float32 : dtype
-    guard try shape.byteCount(of: .float64) <= Self.constantLimit else {
+    let byteCount = try shape.byteCount(of: .float64)
+    guard byteCount <= constantBudget else {
       throw RBNError(
-        .importUnsupportedArguments, .model, "makes a constant of shape \(shape), which is too large")
+        .importUnsupportedArguments, .model,
+        "makes a constant of shape \(shape), which is too large, alone or with the program's other constants")
     }
+    constantBudget -= byteCount
     let wide = try Tensor(shape: shape, dtype: .float64) { bytes in
       let out = bytes.bindMemory(to: Double.self)
       for index in out.indices { out[index] = element(index) }
@@ -229,20 +228,27 @@ extension ImportContext {
       return try emit(Permute(dims: inverse), [inner])
     case let slice as Slice where slice.step == 1 && shape.rank > 0:
       let axis = try slice.axis(slice.dim, rank: shape.rank)
-      let (start, count) = slice.range(size: shape[axis])
-      var parts: [Graph.ValueID] = []
-      if start > 0 { parts.append(try emit(Slice(dim: axis, start: 0, end: start), [base])) }
-      parts.append(inner)
-      if start + count < shape[axis] {
-        parts.append(try emit(Slice(dim: axis, start: start + count, end: Int.max), [base]))
-      }
-      return parts.count == 1 ? inner : try emit(Concat(dim: axis), parts)
+      return try replace(slice.range(size: shape[axis]), of: base, axis: axis, with: inner)
     default:
       throw RBNError(
         .importInPlace, .model,
         "needs a tensor after a write in place to a view of it (\(step.op.name)) that can't be undone",
         advice: "write to a copy in the network's code, or export with run_decompositions()")
     }
+  }
+
+  /// `base` with the elements of a range along one dimension replaced: what is before them, they, what is after them.
+  mutating func replace(
+    _ range: (start: Int, count: Int), of base: Graph.ValueID, axis: Int, with value: Graph.ValueID
+  ) throws -> Graph.ValueID {
+    let end = range.start + range.count
+    var parts: [Graph.ValueID] = []
+    if range.start > 0 { parts.append(try emit(Slice(dim: axis, start: 0, end: range.start), [base])) }
+    parts.append(value)
+    if try end < shape(of: base)[axis] {
+      parts.append(try emit(Slice(dim: axis, start: end, end: Int.max), [base]))
+    }
+    return parts.count == 1 ? value : try emit(Concat(dim: axis), parts)
   }
 
   /// Binds a name to a view of another.

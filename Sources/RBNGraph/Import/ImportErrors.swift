@@ -3,7 +3,7 @@ import RBNTensor
 extension RBNError.Code {
   /// ATen operators that no lowering exists for.
   package static let importUnsupportedOperators = Self("import.unsupported-operators")
-  /// Values of an operator's arguments that this runtime does not compute, such as a transposed convolution.
+  /// Values of an operator's arguments that this runtime does not compute, such as a convolution of volumes.
   package static let importUnsupportedArguments = Self("import.unsupported-arguments")
   /// The program was exported in training mode.
   package static let importTrainingMode = Self("import.training-mode")

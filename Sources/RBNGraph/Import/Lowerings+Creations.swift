@@ -69,8 +69,8 @@ extension Lowerings {
     guard step != 0, count >= 0, count <= Double(ExactIntegers.limit) else {
       throw unsupported("counts from \(start) to \(end) by \(step)")
     }
-    let isInteger = [start, end, step].allSatisfy { $0.rounded() == $0 }
-    let dtype = try arguments.dtype("dtype") ?? (isInteger && arguments.isWhole("end") ? .int64 : .float32)
+    let isInteger = !["start", "end", "step"].contains { arguments.isFloatingPoint($0) }
+    let dtype = try arguments.dtype("dtype") ?? (isInteger ? .int64 : .float32)
     return .value(try context.constant([Int(count)], dtype: dtype) { start + Double($0) * step })
   }
 }

@@ -11,11 +11,13 @@ extension Lowerings {
     var table: [String: Lowering] = [
       "relu6.default": unary { _ in .clamp(min: 0, max: 6) },
       "hardtanh.default": unary { .clamp(min: try $0.double("min_val"), max: try $0.double("max_val")) },
-      "clamp.default": unary { .clamp(min: try $0.optionalDouble("min"), max: try $0.optionalDouble("max")) },
-      "clamp_min.default": unary { .clamp(min: try $0.double("min"), max: nil) },
-      "clamp_max.default": unary { .clamp(min: nil, max: try $0.double("max")) },
+      "clamp.default": unary(promotedBy: ["min", "max"]) {
+        .clamp(min: try $0.optionalDouble("min"), max: try $0.optionalDouble("max"))
+      },
+      "clamp_min.default": unary(promotedBy: ["min"]) { .clamp(min: try $0.double("min"), max: nil) },
+      "clamp_max.default": unary(promotedBy: ["max"]) { .clamp(min: nil, max: try $0.double("max")) },
       "square.default": unary { _ in .pow(exponent: 2) },
-      "pow.Tensor_Scalar": unary { .pow(exponent: try $0.double("exponent")) },
+      "pow.Tensor_Scalar": unary(promotedBy: ["exponent"]) { .pow(exponent: try $0.double("exponent")) },
       "gelu.default": unary {
         switch try $0.string("approximate") {
         case "none": .gelu
@@ -82,7 +84,8 @@ extension Lowerings {
       "bitwise_or.Tensor": { try logical(.logicalOr, &$0, $1) },
       // x − trunc(x / y) · y.
       "fmod.Scalar": { context, arguments in
-        let (x, y) = (try arguments.tensor("self"), try arguments.double("other"))
+        let y = try arguments.double("other")
+        let x = try promoted(try arguments.tensor("self"), by: ["other"], &context, arguments)
         let quotient = try context.emit(Binary(.truncateDivide, scalar: y), [x])
         return .value(try context.emit(Binary(.sub, alpha: y), [x, quotient]))
       },
@@ -107,12 +110,26 @@ extension Lowerings {
     return table
   }()
 
+  /// A function of one tensor. `numbers` are the arguments that ATen's result type depends on.
   private static func unary(
+    promotedBy numbers: [String] = [],
     _ function: @escaping @Sendable (ATenArguments) throws -> Unary.Function
   ) -> Lowering {
     { context, arguments in
-      .value(try context.emit(Unary(try function(arguments)), [try arguments.tensor("self")]))
+      let x = try promoted(try arguments.tensor("self"), by: numbers, &context, arguments)
+      return .value(try context.emit(Unary(try function(arguments)), [x]))
     }
+  }
+
+  /// A tensor as ATen computes with it beside Python numbers: integers and booleans are float32 when one of the
+  /// numbers is of floating point, `2.0` as well as `2.5`.
+  private static func promoted(
+    _ x: Graph.ValueID, by numbers: [String], _ context: inout ImportContext, _ arguments: ATenArguments
+  ) throws -> Graph.ValueID {
+    guard numbers.contains(where: { arguments.isFloatingPoint($0) }),
+      context.type(of: x)?.dtype.isFloatingPoint == false
+    else { return x }
+    return try context.emit(Cast(to: .float32), [x])
   }
 
   /// `left ∘ alpha · right`, where a number may stand for one of the tensors.
@@ -122,17 +139,54 @@ extension Lowerings {
   ) throws -> Lowered {
     let hasAlpha = function == .add || function == .sub
     let alpha = hasAlpha && arguments.has("alpha") ? try arguments.double("alpha") : 1
+    let areBooleans = try [left, right].map { isBoolean(try arguments.value($0), context) }
+    // ATen refuses it too.
+    if function == .sub, areBooleans.contains(true) { throw unsupported("subtracts booleans") }
+    if areBooleans == [true, true] {
+      let logical = try ofBooleans(function, alpha: alpha)
+      return try binary(logical, left, right, alpha: 1, &context, arguments)
+    }
+    return try binary(function, left, right, alpha: alpha, &context, arguments)
+  }
+
+  private static func binary(
+    _ function: Binary.Function, _ left: String, _ right: String, alpha: Double,
+    _ context: inout ImportContext, _ arguments: ATenArguments
+  ) throws -> Lowered {
+    func operand(_ value: Graph.ValueID, beside number: String) throws -> Graph.ValueID {
+      // Comparisons give booleans whatever they compare.
+      try function.isPredicate ? value : promoted(value, by: [number], &context, arguments)
+    }
     switch (try arguments.value(left), try arguments.value(right)) {
     case (.tensor(let a), .tensor(let b)):
       return .value(try context.emit(Binary(function, alpha: alpha), [a, b]))
     case (.tensor(let a), _):
-      let number = try arguments.double(right)
-      return .value(try context.emit(Binary(function, scalar: number, alpha: alpha), [a]))
+      let (number, x) = (try arguments.double(right), try operand(a, beside: right))
+      return .value(try context.emit(Binary(function, scalar: number, alpha: alpha), [x]))
     case (_, .tensor(let b)):
-      let number = try arguments.double(left)
+      let (number, x) = (try arguments.double(left), try operand(b, beside: left))
       return .value(
-        try context.emit(Binary(function, scalar: number, scalarIsFirst: true, alpha: alpha), [b]))
+        try context.emit(Binary(function, scalar: number, scalarIsFirst: true, alpha: alpha), [x]))
     default: throw unsupported("computes with numbers only")
+    }
+  }
+
+  /// The function that arithmetic of two booleans is, which ATen computes in `bool`: true + true is true.
+  private static func ofBooleans(_ function: Binary.Function, alpha: Double) throws -> Binary.Function {
+    switch function {
+    case .add:
+      guard alpha != 0 else { throw unsupported("adds booleans of which it leaves one out") }
+      return .logicalOr
+    case .mul: return .logicalAnd
+    default: return function
+    }
+  }
+
+  private static func isBoolean(_ value: ATenArguments.Value, _ context: ImportContext) -> Bool {
+    switch value {
+    case .bool: true
+    case .tensor(let tensor): context.type(of: tensor)?.dtype == .bool
+    default: false
     }
   }
 
@@ -254,19 +308,21 @@ extension Lowerings {
 
   /// `where` with a number for one of its tensors.
   private static let choose: Lowering = { context, arguments in
-    var other: DType?
+    var dtype = DType.bool
     for name in ["self", "other"] {
-      if case .tensor(let value) = try arguments.value(name) { other = context.type(of: value)?.dtype }
+      guard case .tensor(let value) = try arguments.value(name) else { continue }
+      dtype = context.type(of: value)?.dtype ?? .float32
+    }
+    for name in ["self", "other"] {
+      if arguments.isFloatingPoint(name) { dtype = dtype.promoted(withNumber: false) }
+      if arguments.isWhole(name) { dtype = dtype.promoted(withNumber: true) }
     }
     var inputs = [try arguments.tensor("condition")]
     for name in ["self", "other"] {
       if case .tensor(let value) = try arguments.value(name) {
         inputs.append(value)
       } else {
-        let number = try arguments.double(name)
-        let isInteger = number.rounded() == number
-        inputs.append(
-          try context.scalar(number, dtype: (other ?? .float32).promoted(withNumber: isInteger)))
+        inputs.append(try context.scalar(try arguments.double(name), dtype: dtype))
       }
     }
     return .value(try context.emit(Where(), inputs))

@@ -260,13 +260,7 @@ extension Lowerings {
     let shape = try context.shape(of: x)
     guard slice.step == 1 else { throw unsupported("writes to every \(slice.step)th element") }
     let axis = try wrap(slice.dim, rank: shape.rank)
-    let (start, count) = slice.range(size: shape[axis])
-    var parts: [Graph.ValueID] = []
-    if start > 0 { parts.append(try context.emit(Slice(dim: axis, start: 0, end: start), [x])) }
-    parts.append(source)
-    if start + count < shape[axis] {
-      parts.append(try context.emit(Slice(dim: axis, start: start + count, end: Int.max), [x]))
-    }
-    return .value(parts.count == 1 ? source : try context.emit(Concat(dim: axis), parts))
+    return .value(
+      try context.replace(slice.range(size: shape[axis]), of: x, axis: axis, with: source))
   }
 }

@@ -54,7 +54,13 @@ extension Lowerings {
     },
     "softmax.int": { try softmax(&$0, $1) { try Softmax($0) } },
     "_softmax.default": { try softmax(&$0, $1) { try Softmax($0) } },
-    "_safe_softmax.default": { try softmax(&$0, $1) { try Softmax($0) } },
+    "_safe_softmax.default": {
+      try softmax(&$0, $1) {
+        var op = try Softmax($0)
+        op.isSafe = true
+        return op
+      }
+    },
     "log_softmax.int": { try softmax(&$0, $1) { try LogSoftmax($0) } },
     "_log_softmax.default": { try softmax(&$0, $1) { try LogSoftmax($0) } },
   ]
