@@ -43,8 +43,7 @@ public struct ImageClassifier: Sendable {
     self.model = model
     self.preprocessing = preprocessing
     self.labels = labels ?? model.labels
-    let last = graph.outputs.first.flatMap { graph.producers[$0.value.index] }
-    endsInSoftmax = last.map { graph.nodes[$0].op is Softmax } ?? false
+    endsInSoftmax = graph.endsInSoftmax
   }
 
   /// Classifies a JPEG or PNG file.
@@ -135,6 +134,21 @@ public struct ImageClassifier: Sendable {
       let outputs = try model.executor.run([input], isCancelled: { call.isCancelled })
       return try classifications(of: outputs[0], topK: topK)
     }
+  }
+}
+
+extension Graph {
+  /// Whether the first output is a softmax, or a copy or another shape of one.
+  fileprivate var endsInSoftmax: Bool {
+    let producers = producers
+    var value = outputs.first?.value
+    while let index = value.flatMap({ producers[$0.index] }) {
+      let node = nodes[index]
+      if node.op is Softmax { return true }
+      guard node.op is Identity || node.op is Reshape || node.op is Flatten else { return false }
+      value = node.inputs.first ?? nil
+    }
+    return false
   }
 }
 

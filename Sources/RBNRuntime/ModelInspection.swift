@@ -191,13 +191,15 @@ extension ModelInspection.Network {
     hasPreprocessing = file.preprocessing != nil
     labelCount = file.labels?.count ?? 0
     goldenTensors = file.golden.map(\.name)
-    layers = try Self.layers(graph, shapes)
-    outputLayers = graph.outputs.map { graph.source(of: $0.value) }
+    let layerSources = Sources(graph)
+    layers = try Self.layers(graph, shapes, layerSources)
+    outputLayers = graph.outputs.map { layerSources.name(of: $0.value) }
     let nodes = Dictionary(executor.graph.nodes.map { ($0.name, $0) }) { first, _ in first }
-    outputSteps = executor.graph.outputs.map { executor.graph.source(of: $0.value) }
+    let stepSources = Sources(executor.graph)
+    outputSteps = executor.graph.outputs.map { stepSources.name(of: $0.value) }
     steps = plan.steps.map { step in
       ModelInspection.Step(
-        name: step.name, inputs: nodes[step.name].map { executor.graph.sources(of: $0) } ?? [],
+        name: step.name, inputs: nodes[step.name].map { stepSources.names(of: $0) } ?? [],
         module: step.module.description, op: step.op.name, fused: Self.fused(step),
         kernel: step.compiled.kernel, outputShape: step.output.shape.dimensions, isAlias: step.isAlias)
     }
@@ -219,13 +221,15 @@ extension ModelInspection.Network {
       Set(norms.map(\.module).filter { !$0.path.isEmpty }).count + norms.count { $0.module.path.isEmpty }
   }
 
-  private static func layers(_ graph: Graph, _ shapes: [Shape]) throws -> [ModelInspection.Layer] {
+  private static func layers(
+    _ graph: Graph, _ shapes: [Shape], _ sources: Sources
+  ) throws -> [ModelInspection.Layer] {
     let types = try graph.inferTypes(inputShapes: shapes)
     return graph.nodes.map { node in
       let output = node.outputs.first.flatMap { types[$0.index]?.shape } ?? []
       let weights = node.inputs.compactMap { graph.tensor(of: $0) }
       return ModelInspection.Layer(
-        name: node.name, inputs: graph.sources(of: node), module: node.module.description, op: node.op.name,
+        name: node.name, inputs: sources.names(of: node), module: node.module.description, op: node.op.name,
         outputShape: output.dimensions, parameterCount: weights.reduce(0) { $0 + $1.count },
         multiplyAdds: graph.multiplyAdds(node, output: output))
     }
@@ -246,17 +250,27 @@ extension ModelInspection.Network {
   }
 }
 
-extension Graph {
+/// The names of what gives a graph's values.
+private struct Sources {
+  private let graph: Graph
+  private let producers: [Int?]
+
+  /// - Complexity: O(values + nodes).
+  init(_ graph: Graph) {
+    self.graph = graph
+    producers = graph.producers
+  }
+
   /// The node or network input that gives a value; the key of a parameter.
-  fileprivate func source(of value: ValueID) -> String {
-    producers[value.index].map { nodes[$0].name } ?? self[value].name
+  func name(of value: Graph.ValueID) -> String {
+    producers[value.index].map { graph.nodes[$0].name } ?? graph[value].name
   }
 
   /// The nodes and network inputs that a node reads.
-  fileprivate func sources(of node: Node) -> [String] {
+  func names(of node: Graph.Node) -> [String] {
     node.inputs.compactMap { input in
-      guard let input, !isParameter(input) else { return nil }
-      return source(of: input)
+      guard let input, !graph.isParameter(input) else { return nil }
+      return name(of: input)
     }
   }
 }

@@ -2,7 +2,7 @@ import RBNGraph
 
 /// A tensor that a network takes or gives.
 public struct TensorDescription: Codable, Hashable, Sendable {
-  /// The name in the exported program's signature, or `input` and `logits` for networks built from checkpoints.
+  /// The name in the exported program's signature, or `x` and `output` for networks built from checkpoints.
   public var name: String
   /// The type of the elements.
   public var dtype: DType
@@ -26,18 +26,11 @@ extension TensorDescription {
       }
       return graph.outputs.map { types[$0.value.index] }
     }
-    let example = graph.inputs.map(\.exampleShape)
-    let base = types(example)
+    let base = types(graph.inputs.map(\.exampleShape))
     var sizes = base.map { $0?.shape.map(Int?.some) ?? [] }
     for axis in 0..<(graph.inputs.map(\.shape.count).max() ?? 0) {
       // The free sizes of one axis, such as all batch sizes, mostly have to agree.
-      let varied = zip(graph.inputs, example).map { input, shape in
-        guard axis < shape.rank, input.shape[axis] == nil else { return shape }
-        var dimensions = shape.dimensions
-        dimensions[axis] = min(dimensions[axis], 1 << 30) * 2 + 2
-        return Shape(dimensions)
-      }
-      guard varied != example else { continue }
+      guard let varied = graph.exampleShapes(varying: axis) else { continue }
       for (output, (before, after)) in zip(base, types(varied)).enumerated() {
         guard let before = before?.shape, let after = after?.shape, before.rank == after.rank else {
           continue

@@ -30,6 +30,18 @@ import Testing
     #expect(try Benchmark(model).inputs[0].floats == Benchmark(model).inputs[0].floats)
   }
 
+  @Test func inputsHaveTheDTypesOfTheModel() async throws {
+    var graph = Graph()
+    let index = graph.addInput("index", dtype: .int64, shape: [nil, 8], exampleShape: [2, 8])
+    let mask = graph.addInput("mask", dtype: .bool, shape: [nil, 8], exampleShape: [2, 8])
+    let product = graph.append(Binary(.mul), [index, mask], module: ModuleCall(""))
+    graph.outputs = [Graph.Output(name: "product", value: product)]
+    let benchmark = try Benchmark(Model(graph), batch: 3)
+    #expect(benchmark.inputs.map(\.dtype) == [.int64, .bool])
+    for input in benchmark.inputs { #expect(Set(input.doubles) == [0, 1]) }
+    #expect(try await benchmark.times(iterations: 1).count == 1)
+  }
+
   @Test func sizesThatFitNothingAreRefused() async throws {
     let model = try Model(contentsOf: Fixtures.digits)
     #expect(await Fixtures.error { _ = try Benchmark(model, batch: 0) }?.code == .invalidOption)

@@ -1,4 +1,5 @@
 import Foundation
+import RBNGraph
 import RBNRuntime
 import Testing
 
@@ -93,6 +94,34 @@ import Testing
     #expect(few?.code == .labelCount)
     let colour = await Fixtures.error { _ = try ImageClassifier(model: model, preprocessing: .torchvision) }
     #expect(colour?.code == .preprocessingMismatch)
+  }
+
+  /// A classifier of three classes that ends in a softmax and then these operations.
+  private static func classifier(endingIn ending: [any Operator]) throws -> ImageClassifier {
+    var graph = Graph()
+    var value = graph.addInput("x", shape: [nil, 1, 1, 3], exampleShape: [1, 1, 1, 3])
+    let operators: [any Operator] = [Flatten(startDim: 1), Softmax(dim: 1)] + ending
+    for op in operators { value = graph.append(op, [value], module: ModuleCall("")) }
+    graph.outputs = [Graph.Output(name: "output", value: value)]
+    return try ImageClassifier(
+      model: Model(graph),
+      preprocessing: ImagePreprocessing(resize: .squash(height: 1, width: 3), channels: 1))
+  }
+
+  @Test func aSoftmaxBeforeACopyOrAnotherShapeIsTheLast() throws {
+    let scores = try Tensor(shape: [1, 3], scalars: [0.25, 0.5, 0.25])
+    let image = Reshape(sizes: [.size(input: 0, axis: 0), .literal(3), .literal(1), .literal(1)])
+    let endings: [[any Operator]] = [
+      [], [Identity()], [image], [image, Flatten(startDim: 1), Identity()],
+    ]
+    for ending in endings {
+      let classifier = try Self.classifier(endingIn: ending)
+      let best = try #require(try classifier.classifications(of: scores).first?.first)
+      #expect(best == Classification(index: 1, identifier: "1", confidence: 0.5), "\(ending.map { $0.name })")
+    }
+    let logits = try Self.classifier(endingIn: [Unary(.log), Identity()])
+    let best = try #require(try logits.classifications(of: scores).first?.first)
+    #expect(best.logit == 0.5 && best.confidence < 0.5)
   }
 
   @Test func imagesThatCannotBeUsedAreInputErrors() async throws {

@@ -3,7 +3,8 @@ import RBNGraph
 
 /// Repeated calls of a model, one after another, each timed from the input tensors to the output tensors.
 ///
-/// The inputs are seeded random numbers: the arithmetic takes the same time for all values.
+/// The inputs are seeded random numbers, 0 and 1 where they are integers or booleans: the arithmetic takes the same time for
+/// all values, and every index is in range.
 public struct Benchmark: Sendable {
   /// When the calls end.
   public enum Length: Hashable, Sendable {
@@ -47,10 +48,7 @@ public struct Benchmark: Sendable {
     // Refuses what does not fit before memory is asked for.
     _ = try model.executor.plan(for: shapes)
     var generator = SeededGenerator(seed: 1)
-    inputs = try shapes.map { shape in
-      try Tensor(
-        shape: shape, scalars: (0..<shape.elementCount()).map { _ in .random(in: -2...2, using: &generator) })
-    }
+    inputs = try zip(model.inputs, shapes).map { try generator.tensor($1, $0.dtype) }
   }
 
   /// Runs the model `iterations` times, after `warmUp` calls that are not counted.
@@ -156,5 +154,13 @@ struct SeededGenerator: RandomNumberGenerator {
     z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
     z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
     return z ^ (z >> 31)
+  }
+
+  /// A tensor of numbers between −2 and 2; of 0 and 1 where the dtype is not floating-point.
+  mutating func tensor(_ shape: Shape, _ dtype: DType) throws -> Tensor {
+    let scalars = try (0..<shape.elementCount()).map { _ -> Float in
+      dtype.isFloatingPoint ? .random(in: -2...2, using: &self) : Float(Int.random(in: 0...1, using: &self))
+    }
+    return try Tensor(shape: shape, scalars: scalars).converted(to: dtype)
   }
 }

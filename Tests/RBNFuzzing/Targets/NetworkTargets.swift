@@ -72,7 +72,8 @@ extension FuzzTarget {
     let plan = try executor.plan(for: shapes)
     precondition(plan.arenaByteCount <= memoryLimit, "a plan exceeds its limit")
     guard work(plan) <= operationLimit else { return }
-    for value in try executor.run(try shapes.map { try Tensor.zeros($0) }) {
+    let inputs = try zip(graph.inputs, shapes).map { try Tensor.zeros($1, dtype: $0.dtype) }
+    for value in try executor.run(inputs) {
       precondition(
         value.withUnsafeBytes { $0.count } == value.byteCount, "an output has not the size of its shape")
     }
