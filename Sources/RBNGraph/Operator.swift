@@ -1,3 +1,4 @@
+import RBNFormats
 import RBNTensor
 
 /// The type of a value: what shape inference computes.
@@ -77,6 +78,27 @@ extension Operator {
 }
 
 extension Graph {
+  /// The example's shapes with the free sizes of one axis changed, alike in all inputs; `nil` where none is free.
+  package func exampleShapes(varying axis: Int) -> [Shape]? {
+    let varied = inputs.map { input in
+      var shape = input.exampleShape
+      guard axis < shape.rank, input.shape[axis] == nil else { return shape }
+      shape.dimensions[axis] = min(shape[axis], 1 << 30) * 2 + 2
+      return shape
+    }
+    return varied == inputs.map(\.exampleShape) ? nil : varied
+  }
+
+  /// The types of every value at the example's sizes, and with the free sizes of each axis changed, as far as the network
+  /// accepts those.
+  ///
+  /// - Throws: as ``inferTypes(inputShapes:)`` at the example's sizes.
+  package func typesAtSeveralSizes() throws -> [[TensorType?]] {
+    let axes = 0..<(inputs.map(\.shape.count).max() ?? 0)
+    return try [inferTypes(inputShapes: inputs.map(\.exampleShape))]
+      + axes.compactMap { exampleShapes(varying: $0) }.compactMap { try? inferTypes(inputShapes: $0) }
+  }
+
   /// The type of every value for the given input shapes; `nil` for values that nothing makes.
   ///
   /// - Throws: an error located at the module path and op that refuses its inputs.
@@ -114,6 +136,11 @@ extension Graph {
             "\(node.op.name) has \(outputs.count) outputs, the graph names \(node.outputs.count)")
         }
         for (output, type) in zip(node.outputs, outputs) {
+          guard type.shape.rank <= StridedTensor.maximumRank else {
+            throw node.op.shapeMismatch(
+              "gives a tensor of \(type.shape.rank) dimensions, over the limit of \(StridedTensor.maximumRank)"
+            )
+          }
           _ = try type.shape.byteCount(of: type.dtype)
           types[output.index] = type
         }

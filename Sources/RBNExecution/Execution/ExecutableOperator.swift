@@ -43,7 +43,7 @@ package protocol CompiledOperator: Sendable {
   /// The input whose memory the output may take over unchanged, when the operator moves no data.
   func aliasedInput(_ inputs: [Operand?], _ output: Operand) -> Int?
 
-  /// Computes the output. Inputs are those of the node; parameters consumed by ``ExecutableOperator/compile(_:)`` are among them.
+  /// Computes the output. Inputs are those of the node, `nil` for parameters that ``ExecutableOperator/compile(_:)`` consumed.
   func run(_ inputs: [Operand?], _ output: Operand, _ context: RunContext) throws
 }
 

@@ -1,3 +1,4 @@
+import RBNGraph
 import RBNTensor
 
 /// Places buffers of known size and lifetime in one arena.
@@ -16,12 +17,31 @@ package struct MemoryPlan: Sendable {
   /// The size of the arena, in bytes.
   package private(set) var byteCount = 0
 
+  /// No plan may be larger: what is computed from sizes below it, such as scratch memory, does not overflow.
+  private static let largest = 1 << 44
+
+  /// Refuses values that no plan has room for, before anything is computed from their sizes.
+  ///
+  /// - Throws: `execution.memory-limit`.
+  static func check(_ graph: Graph, _ types: [TensorType?], limit: Int) throws {
+    for value in graph.inputs.map(\.value) + graph.nodes.flatMap(\.outputs) {
+      guard let type = types[value.index] else { continue }
+      guard try type.shape.byteCount(of: .float32) <= min(limit, largest) else {
+        throw tooLarge(min(limit, largest))
+      }
+    }
+  }
+
+  private static func tooLarge(_ limit: Int) -> RBNError {
+    RBNError(
+      .memoryLimit, .input, "the activations need more than the limit of \(limit) bytes",
+      advice: "use smaller images, a smaller batch, or raise the memory limit")
+  }
+
   /// - Throws: `execution.memory-limit` when the arena would exceed `limit` bytes.
   package init(_ buffers: [Buffer], limit: Int) throws {
     offsets = [Int](repeating: 0, count: buffers.count)
-    let tooLarge = RBNError(
-      .memoryLimit, .input, "the activations need more than the limit of \(limit) bytes",
-      advice: "use smaller images, a smaller batch, or raise the memory limit")
+    let tooLarge = Self.tooLarge(limit)
     var placed: [(start: Int, end: Int, lifetime: ClosedRange<Int>)] = []
     let order = buffers.indices.sorted {
       buffers[$0].byteCount != buffers[$1].byteCount ? buffers[$0].byteCount > buffers[$1].byteCount : $0 < $1

@@ -25,6 +25,7 @@ extension NetworkExecutor {
 
   /// Bytes of all weights in the form in which kernels read them.
   package var weightByteCount: Int {
-    compiled.reduce(0) { $0 + $1.packedByteCount } + constants.values.reduce(0) { $0 + $1.byteCount }
+    compiled.reduce(0) { $0 + $1.packedByteCount }
+      + constants.values.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size }
   }
 }

@@ -33,7 +33,8 @@ package final class NetworkExecutor: Sendable {
 
   private let kernels: KernelTable
   let compiled: [any CompiledOperator]
-  let constants: [Graph.ValueID: Tensor]
+  /// The parameters that steps read as operands.
+  let constants: [Graph.ValueID: Operand]
   private let plans = Mutex<[PlanEntry]>([])
   private let keepsAllValues: Bool
 
@@ -66,15 +67,18 @@ package final class NetworkExecutor: Sendable {
     sourceGraph = structure
     self.options = options
     self.keepsAllValues = keepsAllValues
+    let exampleShapes = graph.inputs.map(\.exampleShape)
+    try MemoryPlan.check(graph, try graph.inferTypes(inputShapes: exampleShapes), limit: .max)
     try PassPipeline.run(&graph, disabled: options.disabledPasses)
     kernels = KernelTable.table(for: options.instructionSet ?? .best)
     pool = options.threads.map { ThreadPool(threads: $0) } ?? .shared
-    let types = try graph.inferTypes(inputShapes: graph.inputs.map(\.exampleShape))
+    let types = try graph.inferTypes(inputShapes: exampleShapes)
     let outputs = graph.outputs.map(\.value)
     var readers = graph.readers.map(\.count)
     for output in outputs { readers[output.index] += 1 }
     var compiled: [any CompiledOperator] = []
-    var constants: [Graph.ValueID: Tensor] = [:]
+    var constants: [Graph.ValueID: Operand] = [:]
+    let layout = Layout(table: kernels, pool: pool)
     for node in graph.nodes {
       guard let op = node.op as? any ExecutableOperator, node.outputs.count == 1 else {
         throw RBNError(.unsupportedOperator, .model, location: node.place, "this operator can't be run")
@@ -88,10 +92,11 @@ package final class NetworkExecutor: Sendable {
         throw error.at(node.place)
       }
       compiled.append(made)
-      // Only parameters that steps read as operands stay.
+      // Only parameters that steps read as operands stay, in the layout of activations where a step asks for that.
       for (index, input) in node.inputs.enumerated() where !made.consumedParameters.contains(index) {
         guard let input, let tensor = graph.tensor(of: input) else { continue }
-        constants[input] = try tensor.computable()
+        let operand = try constants[input] ?? Operand(constant: tensor.computable())
+        constants[input] = made.acceptsAnyFormat ? operand : try operand.asActivation(layout)
       }
       for input in Set(node.inputs.compactMap { $0 }) {
         readers[input.index] -= 1
@@ -100,7 +105,9 @@ package final class NetworkExecutor: Sendable {
     }
     self.compiled = compiled
     for output in outputs {
-      if let tensor = graph.tensor(of: output) { constants[output] = try tensor.computable() }
+      if constants[output] == nil, let tensor = graph.tensor(of: output) {
+        constants[output] = Operand(constant: try tensor.computable())
+      }
     }
     self.constants = constants
     graph.releaseParameters()
@@ -158,7 +165,8 @@ package final class NetworkExecutor: Sendable {
     graph: consuming Graph, options: ExecutionOptions = ExecutionOptions(), _ inputs: [Tensor]
   ) throws -> (outputs: [Tensor], values: [ObservedValue]) {
     var options = options
-    options.disabledPasses = Set(PassPipeline.names)
+    // Weights that the network computes from parameters have to be folded for their kernels.
+    options.disabledPasses = Set(PassPipeline.names).subtracting([FoldConstants.name])
     let executor = try NetworkExecutor(graph: graph, options: options, keepsAllValues: true)
     let plan = try executor.plan(for: inputs.map(\.shape))
     let arena = try TensorStorage(byteCount: plan.arenaByteCount)
@@ -197,7 +205,8 @@ package final class NetworkExecutor: Sendable {
     for (operand, sums) in plan.inputSums { collect(sums, of: operand, base) }
     for step in plan.steps {
       if isCancelled() { throw CancellationError() }
-      if !step.isAlias {
+      // What has no elements needs no computation, and operators need not care.
+      if !step.isAlias, step.output.count > 0 {
         do {
           try step.compiled.run(step.inputs, step.output, context(step, base))
         } catch let error as RBNError {
@@ -231,8 +240,7 @@ package final class NetworkExecutor: Sendable {
 
   private func write(_ tensor: Tensor, _ operand: Operand, _ arena: UnsafeMutableRawPointer) throws {
     let context = RunContext(arena: arena, scratch: arena, pool: pool)
-    let source = context.pointer(
-      Operand(location: .constant(tensor), shape: tensor.shape, format: .contiguous))
+    let source = context.pointer(Operand(constant: tensor))
     let target = context.pointer(operand)
     guard operand.format == .channelsLast, !MemoryFormat.coincide(operand.shape) else {
       target.update(from: source, count: operand.count)
@@ -244,7 +252,7 @@ package final class NetworkExecutor: Sendable {
   }
 
   private func read(_ operand: Operand, _ arena: TensorStorage) throws -> Tensor {
-    if case .constant(let tensor) = operand.location { return tensor }
+    if case .constant(let tensor) = operand.location, operand.format == .contiguous { return tensor }
     guard let base = arena.bytes.baseAddress else {
       throw RBNError(.outOfMemory, .system, "the arena has no memory")
     }

@@ -6,13 +6,41 @@ package struct Operand: Sendable {
   package enum Location: Sendable {
     /// A byte offset in the call's arena.
     case arena(Int)
-    /// A contiguous parameter.
+    /// A parameter, its elements in the operand's format.
     case constant(Tensor)
   }
 
   package var location: Location
   package var shape: Shape
   package var format: MemoryFormat
+
+  package init(location: Location, shape: Shape, format: MemoryFormat) {
+    self.location = location
+    self.shape = shape
+    self.format = format
+  }
+
+  /// A float32 parameter as it is in the state dict.
+  init(constant tensor: Tensor) {
+    self.init(location: .constant(tensor), shape: tensor.shape, format: .contiguous)
+  }
+
+  /// A parameter in the format that activations of its shape have.
+  func asActivation(_ layout: Layout) throws -> Operand {
+    guard case .constant(let tensor) = location, format == .contiguous, MemoryFormat(shape) == .channelsLast,
+      !MemoryFormat.coincide(shape)
+    else { return self }
+    let x = image
+    let moved = try Tensor(shape: shape) { bytes in
+      tensor.withUnsafeBytes { source in
+        guard let from = source.bindMemory(to: Float.self).baseAddress,
+          let to = bytes.bindMemory(to: Float.self).baseAddress
+        else { return }
+        layout.channelsLast(from, to, batch: x.batch, channels: x.channels, pixels: x.height * x.width)
+      }
+    }
+    return Operand(location: .constant(moved), shape: shape, format: .channelsLast)
+  }
 
   package var count: Int { shape.reduce(1) { $0 &* $1 } }
   package var strides: [Int] { format.strides(shape) }

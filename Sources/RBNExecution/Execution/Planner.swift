@@ -5,7 +5,7 @@ import RBNTensor
 struct Planner {
   let graph: Graph
   let compiled: [any CompiledOperator]
-  let constants: [Graph.ValueID: Tensor]
+  let constants: [Graph.ValueID: Operand]
   let threads: Int
   let memoryLimit: Int
   let keepsAllValues: Bool
@@ -13,6 +13,7 @@ struct Planner {
   func plan(_ inputShapes: [Shape]) throws -> ExecutionPlan {
     var layout = PlanLayout(graph: graph, constants: constants)
     let types = try graph.inferTypes(inputShapes: inputShapes)
+    try MemoryPlan.check(graph, types, limit: memoryLimit)
     // Step 0 brings the inputs in; node i is step i + 1; a last step takes the outputs out.
     for (input, shape) in zip(graph.inputs, inputShapes) {
       let operand = Operand(location: .arena(0), shape: shape, format: MemoryFormat(shape))
@@ -112,12 +113,10 @@ private struct PlanLayout {
   /// For values in the arena, the buffer they live in; aliases share one.
   private var bufferOf: [Graph.ValueID: Int] = [:]
 
-  init(graph: Graph, constants: [Graph.ValueID: Tensor]) {
+  init(graph: Graph, constants: [Graph.ValueID: Operand]) {
     self.graph = graph
     values = [Operand?](repeating: nil, count: graph.values.count)
-    for (value, tensor) in constants {
-      values[value.index] = Operand(location: .constant(tensor), shape: tensor.shape, format: .contiguous)
-    }
+    for (value, operand) in constants { values[value.index] = operand }
   }
 
   func operand(_ value: Graph.ValueID) throws -> Operand {

@@ -51,9 +51,6 @@ package enum Activation: Hashable, Sendable {
     }
   }
 
-  /// Whether the convolution's registers hold the result: the others cost a pass over the tile just stored.
-  package var isClamp: Bool { kernel.kind == Int32(RBN_CLAMP.rawValue) }
-
   var kernel: rbn_activation {
     func plain(_ kind: some RawRepresentable<UInt32>, low: Float = -.infinity) -> rbn_activation {
       rbn_activation(kind: Int32(kind.rawValue), low: low, high: .infinity)

@@ -5,8 +5,6 @@ import RBNTensor
 /// With one row it reads the weights once, in order, and is as fast as memory; each row's result is the same in every
 /// batch.
 package final class PackedLinear: Sendable {
-  /// The features of a row of x.
-  package var inFeatures: Int { conv.parameters.inChannels }
   /// The features of a row of y.
   package var outFeatures: Int { conv.parameters.outChannels }
   let conv: PackedConv2d

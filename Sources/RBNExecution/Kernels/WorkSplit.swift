@@ -38,7 +38,8 @@ struct WorkSplit: Hashable {
   init(_ problem: Problem, threads: Int) {
     var best = (cost: Double.infinity, pixels: problem.quantum, panels: 1)
     let longest = max(problem.longestRun / problem.quantum, 1)
-    let tiles = (problem.pixels + problem.quantum - 1) / problem.quantum
+    // A problem without pixels is split as one of one pixel.
+    let tiles = (max(problem.pixels, 1) + problem.quantum - 1) / problem.quantum
     var panelParts = 1
     while panelParts <= problem.panels {
       let panels = (problem.panels + panelParts - 1) / panelParts

@@ -3,13 +3,13 @@ import RBNTensor
 
 extension Conv2d: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
-    try CompiledConv2d(self, affine: nil, activation: nil, node)
+    try CompiledConv2d(self, affine: nil, activation: nil, residualInput: nil, node)
   }
 }
 
 extension FusedConv2d: ExecutableOperator {
   package func compile(_ node: NodeContext) throws -> any CompiledOperator {
-    try CompiledConv2d(conv, affine: affine, activation: activation, node)
+    try CompiledConv2d(conv, affine: affine, activation: activation, residualInput: 3, node)
   }
 }
 
@@ -19,6 +19,8 @@ private struct CompiledConv2d: CompiledOperator {
   let algorithm: any Conv2dAlgorithm
   let calibration: ConvolutionCalibration?
   let activation: Activation
+  /// Which input is added to the result, where it is there.
+  let residualInput: Int?
   /// What follows from the sizes, once they are known.
   private var plan: Plan?
 
@@ -29,7 +31,10 @@ private struct CompiledConv2d: CompiledOperator {
     let output: Conv2dParameters.Axes
   }
 
-  init(_ conv: Conv2d, affine: InstanceAffine?, activation: Unary.Function?, _ node: NodeContext) throws {
+  init(
+    _ conv: Conv2d, affine: InstanceAffine?, activation: Unary.Function?, residualInput: Int?,
+    _ node: NodeContext
+  ) throws {
     guard let weight = try node.parameter(1, "weight"), weight.shape.rank == 4 else {
       throw RBNError(.malformedGraph, .model, "the convolution has no weight")
     }
@@ -49,6 +54,7 @@ private struct CompiledConv2d: CompiledOperator {
         $0, choice: choice, algorithm: algorithm, weight: weight, bias: bias, parameters, node)
     }
     self.algorithm = algorithm
+    self.residualInput = residualInput
     self.activation = try activation.map { try node.activation($0) } ?? .identity
   }
 
@@ -94,7 +100,9 @@ private struct CompiledConv2d: CompiledOperator {
       ?? makePlan(source, threads: context.pool.threads, collectsSums: context.outputSums != nil)
     let x = UnsafePointer(context.pointer(source))
     let out = context.pointer(output)
-    let residual = inputs.count > 3 ? inputs[3].map { UnsafePointer(context.pointer($0)) } : nil
+    let residual = residualInput.flatMap { $0 < inputs.count ? inputs[$0] : nil }.map {
+      UnsafePointer(context.pointer($0))
+    }
     var epilogue = Conv2dEpilogue(activation: activation, residual: residual, sums: context.outputSums)
     guard let calibration, let calibrationPlan = plan.calibration else {
       plan.convolution.run(

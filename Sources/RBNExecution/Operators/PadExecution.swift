@@ -18,7 +18,10 @@ extension Pad: DataMovement {
       from += max(-before, 0) &* sourceStrides[axis]
       to += max(before, 0) &* targetStrides[axis]
     }
-    if kept.contains(0) { return }
+    if kept.contains(0) {
+      guard mode == .constant else { throw mirrorsWhatItCrops() }
+      return
+    }
     copy.run(
       Shape(kept), from: context.pointer(input) + from, sourceStrides, to: destination + to, targetStrides)
     guard mode != .constant else { return }
@@ -48,13 +51,14 @@ extension Pad: DataMovement {
       // With cropping on the other side the source is still counted in the input.
       guard let source = source(position - before, size: input.shape[axis]) else { continue }
       let from = source + before
-      guard from >= 0, from < output.shape[axis] else {
-        throw RBNError(.unsupportedOperator, .model, location: name, "mirrors elements that it crops")
-      }
+      guard from >= 0, from < output.shape[axis] else { throw mirrorsWhatItCrops() }
       copy.run(
         slab, from: destination + start + from &* strides[axis], strides,
         to: destination + start + position &* strides[axis], strides)
     }
     filled.dimensions[axis] = output.shape[axis]
+  }
+  private func mirrorsWhatItCrops() -> RBNError {
+    RBNError(.unsupportedOperator, .model, location: name, "mirrors elements that it crops")
   }
 }

@@ -9,11 +9,8 @@ extension MaxPool2d: ReferenceOperator {
     return [
       ReferenceTensor(shape: shape) { index in
         var largest = -Double.infinity
-        for u in 0..<window.kernel[0] {
-          let row = index[2] * window.stride[0] - window.padding[0] + u * window.dilation[0]
-          for v in 0..<window.kernel[1] {
-            let column = index[3] * window.stride[1] - window.padding[1] + v * window.dilation[1]
-            guard (0..<x.shape[2]).contains(row), (0..<x.shape[3]).contains(column) else { continue }
+        for row in window.positions(index[2], axis: 0, size: x.shape[2]) {
+          for column in window.positions(index[3], axis: 1, size: x.shape[3]) {
             let element = x[[index[0], index[1], row, column]]
             if element > largest || element.isNaN { largest = element }
             if largest.isNaN { return largest }
@@ -93,5 +90,15 @@ extension AdaptiveMaxPool2d: ReferenceOperator {
         return Reduction.Function.amax.reference(window)
       }
     ]
+  }
+}
+
+extension PoolWindow {
+  /// The positions inside of an image of the given size that a window covers along one axis.
+  fileprivate func positions(_ output: Int, axis: Int, size: Int) -> StrideTo<Int> {
+    let step = dilation[axis]
+    let start = output * stride[axis] - padding[axis]
+    let first = start >= 0 ? start : start + (step - 1 - start) / step * step
+    return Swift.stride(from: first, to: min(start + kernel[axis] * step, size), by: step)
   }
 }

@@ -22,6 +22,9 @@ package struct IndexSelect: Operator {
     guard !index.dtype.isFloatingPoint, index.dtype != .bool else {
       throw shapeMismatch("needs an index of integers, got \(index.dtype)")
     }
+    guard x.shape[axis] <= ExactIntegers.limit else {
+      throw shapeMismatch("positions in a dimension of size \(x.shape[axis]) are not exact in float32")
+    }
     var dimensions = x.shape.dimensions
     dimensions.replaceSubrange(axis...axis, with: index.shape.dimensions)
     return [TensorType(Shape(dimensions), x.dtype)]
@@ -31,9 +34,10 @@ package struct IndexSelect: Operator {
   ///
   /// - Throws: `graph.shape-mismatch` when it is outside of the dimension.
   package func position(_ index: Double, size: Int) throws -> Int {
-    guard index >= -Double(size), index < Double(size) else {
+    let whole = index.rounded(.towardZero)
+    guard whole >= -Double(size), whole < Double(size) else {
       throw shapeMismatch("the index \(index) is outside of a dimension of size \(size)")
     }
-    return Int(index) + (index < 0 ? size : 0)
+    return Int(whole) + (whole < 0 ? size : 0)
   }
 }

@@ -57,6 +57,9 @@ package struct Pad: Operator {
     guard pad.count <= 2 * x.shape.rank else {
       throw shapeMismatch("pads \(pad.count / 2) dimensions of a tensor of shape \(x.shape)")
     }
+    guard x.dtype.isFloatingPoint || value.rounded() == value else {
+      throw shapeMismatch("\(x.dtype) can't be padded with \(value)")
+    }
     for axis in x.shape.indices {
       let (before, after) = amounts(axis: axis, rank: x.shape.rank)
       let (size, overflow) = x.shape[axis].addingReportingOverflow(before + after)

@@ -4,8 +4,8 @@ import RBNTensor
 ///
 /// `aten::scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool
 /// is_causal=False, *, float? scale=None, bool enable_gqa=False)` in eval mode. Inputs: query (…, L, E), key (…, S, E),
-/// value (…, S, V), mask broadcast to (…, L, S) or absent: added where it is of numbers, hiding where it is false. Output
-/// (…, L, V).
+/// value (…, S, V), mask of floating-point numbers, broadcast to (…, L, S) and added, or absent; the importer makes one of a
+/// boolean mask. Output (…, L, V).
 package struct ScaledDotProductAttention: Operator {
   /// Hides key s from query l where s > l.
   package var isCausal: Bool
@@ -41,6 +41,7 @@ package struct ScaledDotProductAttention: Operator {
       throw shapeMismatch("query, key and value have the shapes \(query), \(key) and \(value)")
     }
     if let mask = optional(inputs, 3) {
+      guard mask.dtype.isFloatingPoint else { throw shapeMismatch("a mask of \(mask.dtype) can't be added") }
       let scores = Shape(query.dimensions.dropLast(1) + [key[rank - 2]])
       guard Binary.broadcast(mask.shape, scores) == scores else {
         throw shapeMismatch("a mask of shape \(mask.shape) does not fit scores of shape \(scores)")

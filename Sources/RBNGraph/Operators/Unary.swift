@@ -119,7 +119,11 @@ package struct Unary: Operator {
     case .clamp(let low, let high):
       let isInteger = [low, high].allSatisfy { $0.map { $0.rounded() == $0 } ?? true }
       x.dtype = x.dtype.promoted(withNumber: isInteger)
-    case .pow(let exponent): x.dtype = x.dtype.promoted(withNumber: exponent.rounded() == exponent)
+    case .pow(let exponent):
+      guard exponent >= 0 || x.dtype.isFloatingPoint else {
+        throw shapeMismatch("integers can't be raised to the power of \(exponent)")
+      }
+      x.dtype = x.dtype.promoted(withNumber: exponent.rounded() == exponent)
     default: x.dtype = x.dtype.floatingPoint
     }
     return [x]

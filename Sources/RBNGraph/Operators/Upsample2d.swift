@@ -51,8 +51,8 @@ package struct Upsample2d: Operator {
         default: nil
         }
       }
-      guard list.count == 2, factors.count == 2, factors.allSatisfy({ $0 > 0 && $0 <= 1024 }) else {
-        throw attributes.invalid("scale_factors", "is not two numbers in (0, 1024]")
+      guard list.count == 2, factors.count == 2 else {
+        throw attributes.invalid("scale_factors", "is not two numbers")
       }
       scaleFactors = factors
     }
@@ -70,8 +70,17 @@ package struct Upsample2d: Operator {
     ])
   }
 
+  /// The scale factors that are accepted.
+  private static let factors = 1.0 / 1024...1024
+
   package func inferTypes(_ inputs: [TensorType?]) throws -> [TensorType] {
     let x = try requiredImage(inputs)
+    if let scaleFactors, !scaleFactors.allSatisfy(Self.factors.contains) {
+      throw RBNError(
+        .invalidAttribute, .model, location: name,
+        "the scale factors \(scaleFactors) are not in \(Self.factors.lowerBound)...\(Self.factors.upperBound)"
+      )
+    }
     var size: [Int] = []
     for axis in 0..<2 {
       if let outputSize {

@@ -43,6 +43,8 @@ struct ChannelForm {
   }
 
   var channels: Int { x.count }
+  /// The numbers that it holds.
+  var numberCount: Int { (sigmoid == nil ? 6 : 8) * channels }
 
   /// Whether it depends on the position in the image.
   var isSpatial: Bool { !x.isZero || !sx.isZero }

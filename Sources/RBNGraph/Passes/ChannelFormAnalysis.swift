@@ -17,11 +17,16 @@ struct ChannelFormAnalysis {
 
   /// A value may be seen from several bases; more than this many never occur in a useful way.
   private static let formsPerValue = 4
+  /// Values of more channels have no forms.
+  private static let maximumChannels = 1 << 14
+  /// The numbers that forms may still hold: sizes are declared by a file, whether it has weights of these sizes or not.
+  private var budget: Int
 
   private init(graph: Graph, types: [TensorType?]) {
     self.graph = graph
     self.types = types
     forms = [[ChannelForm]](repeating: [], count: graph.values.count)
+    budget = graph.parameters.values.reduce(1 << 22) { $0 + 2 * $1.count }
   }
 
   private mutating func visit(_ node: Graph.Node) {
@@ -40,8 +45,12 @@ struct ChannelFormAnalysis {
     case let op as RepresentativeBatchNorm: result = representativeBatchNorm(node, op)
     default: result = []
     }
-    forms[output.index] = Array(
-      result.filter { fits($0, outputType.shape) }.prefix(Self.formsPerValue))
+    let found = result.filter { fits($0, outputType.shape) }.prefix(Self.formsPerValue)
+    for form in found {
+      budget -= form.numberCount
+      guard budget >= 0 else { break }
+      forms[output.index].append(form)
+    }
   }
 
   /// Whether a value of this shape can hold a form: of the base's shape when spatial, else one number (or a broadcast
@@ -64,6 +73,7 @@ struct ChannelFormAnalysis {
       type.dtype.isFloatingPoint, type.shape.rank == 4 || type.shape.rank == 2
     else { return [] }
     let shape = type.shape
+    guard shape[1] <= Self.maximumChannels else { return [] }
     return forms[value.index] + [ChannelForm(base: value, channels: shape[1], isVector: shape.rank == 2)]
   }
 
@@ -139,6 +149,8 @@ extension ChannelFormAnalysis {
         return combine(op, form, constant: numbers, constantIsFirst: constantIsFirst)
       }
     }
+    // (N, C) is not broadcast along the channels of (N, C, H, W).
+    guard types[a.index]?.shape.rank == types[b.index]?.shape.rank else { return [] }
     var results: [ChannelForm] = []
     for left in formsOrBase(a).ifEmpty(forms[a.index]) {
       for right in formsOrBase(b).ifEmpty(forms[b.index]) where left.base == right.base {

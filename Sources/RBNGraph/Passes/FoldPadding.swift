@@ -12,7 +12,7 @@ package enum FoldPadding: GraphPass {
     for index in graph.nodes.indices {
       guard var conv = graph.nodes[index].op as? Conv2d, let x = graph.nodes[index].inputs[0],
         let padIndex = producers[x.index], let pad = graph.nodes[padIndex].op as? Pad,
-        readers[x.index].count == 1, !outputs.contains(x), pad.value == 0,
+        readers[x.index].count == 1, !outputs.contains(x), pad.mode == .constant, pad.value == 0,
         pad.pad.count >= 2, pad.pad.dropFirst(4).allSatisfy({ $0 == 0 }), pad.pad.allSatisfy({ $0 >= 0 })
       else { continue }
       let (left, right) = pad.amounts(axis: 3, rank: 4)

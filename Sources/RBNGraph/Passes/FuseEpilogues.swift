@@ -5,7 +5,7 @@ package enum FuseEpilogues: GraphPass {
   package static let name = "fuse-epilogues"
 
   package static func run(_ graph: inout Graph) throws {
-    fuseResiduals(&graph)
+    try fuseResiduals(&graph)
     fuseActivations(&graph)
   }
 
@@ -18,9 +18,11 @@ package enum FuseEpilogues: GraphPass {
   }
 
   /// add(producer(x), other) → producer(x, residual: other), in the place of the addition.
-  private static func fuseResiduals(_ graph: inout Graph) {
-    let types = try? graph.inferTypes(inputShapes: graph.inputs.map(\.exampleShape))
-    guard let types else { return }
+  ///
+  /// Of one shape at every size of the inputs: at some, the addition may have to broadcast.
+  private static func fuseResiduals(_ graph: inout Graph) throws {
+    guard graph.nodes.contains(where: { ($0.op as? Binary)?.function == .add }) else { return }
+    let types = try graph.typesAtSeveralSizes()
     var producers = graph.producers
     let readers = graph.readers
     let outputs = Set(graph.outputs.map(\.value))
@@ -28,7 +30,8 @@ package enum FuseEpilogues: GraphPass {
     for index in graph.nodes.indices {
       let node = graph.nodes[index]
       guard let add = node.op as? Binary, add.function == .add, add.scalar == nil, add.alpha == 1,
-        let a = node.inputs[0], let b = node.inputs[1], a != b, types[a.index] == types[b.index]
+        let a = node.inputs[0], let b = node.inputs[1], a != b,
+        types.allSatisfy({ $0[a.index] == $0[b.index] })
       else { continue }
       // The operand computed last: the other is there by then.
       let candidates = [(a, b), (b, a)].compactMap { value, other in

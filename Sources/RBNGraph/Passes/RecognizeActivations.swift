@@ -96,7 +96,7 @@ private struct Spelling {
     }
     // Bounds that leave nothing between them would depend on their order.
     guard low == 0, high == 6, let node = node(argument), let binary = node.op as? Binary,
-      binary.function == .add, binary.scalar.map({ $0 * binary.alpha }) == 3
+      binary.function == .add, binary.scalar == 3, binary.alpha == 1
     else { return nil }
     return node.inputs[0]
   }

@@ -143,7 +143,8 @@ extension TestNetwork {
         try $0.rbn($1, $2, $3, runningStatistics: false)
       },
       try invertedResidual(seed: 5), try centredTrunk(seed: 6), try dataMovement(seed: 7),
-      try spelledOutActivations(seed: 8), try channelShuffle(seed: 9),
+      try spelledOutActivations(seed: 8), try channelShuffle(seed: 9), try paddingModes(seed: 10),
+      try constantImage(seed: 11),
     ]
   }
 
@@ -267,5 +268,41 @@ extension TestNetwork {
       Reshape(sizes: [-1, 12, 8, 8].map { .literal($0) }), [turned], module: module)
     net.output(try net.conv("conv2", shuffled, 12, 5, groups: 1))
     return TestNetwork(testDescription: "channel shuffle", graph: net.graph, shapes: [])
+  }
+  /// Every kind of padding before a convolution.
+  private static func paddingModes(seed: UInt64) throws -> TestNetwork {
+    var net = NetworkWriter(seed: seed)
+    let x = net.input([2, 3, 7, 9])
+    var sum: Graph.ValueID?
+    for (name, mode) in [
+      ("constant", Pad.Mode.constant), ("reflect", .reflect), ("replicate", .replicate),
+      ("circular", .circular),
+    ] {
+      let padded = net.graph.append(Pad(pad: [1, 2, 2, 0], mode: mode), [x], module: ModuleCall(name))
+      let y = try net.conv(name, padded, 3, 6, padding: 0)
+      sum = sum.map { net.add($0, y) } ?? y
+    }
+    if let sum { net.output(sum) }
+    return TestNetwork(testDescription: "padding modes", graph: net.graph, shapes: [[1, 3, 5, 4]])
+  }
+
+  /// A parameter that is an image, read by operators that want it as activations are laid out.
+  private static func constantImage(seed: UInt64) throws -> TestNetwork {
+    var net = NetworkWriter(seed: seed)
+    let x = net.input([2, 4, 6, 8])
+    let image = try net.parameter("image", [1, 4, 5, 7])
+    let module = ModuleCall("image")
+    let convolved = try net.conv("conv1", image, 4, 6)
+    let pooled = net.graph.append(
+      MaxPool2d(PoolWindow(kernel: 3, stride: 2)), [image], module: module)
+    let resized = net.graph.append(
+      Upsample2d(.bilinear, outputSize: [.literal(3), .literal(4)]), [image], module: module)
+    func mean(_ value: Graph.ValueID) -> Graph.ValueID {
+      net.graph.append(Reduction(.amax, dims: [2, 3], keepdim: true), [value], module: module)
+    }
+    let y = net.add(try net.conv("conv2", x, 4, 6), mean(convolved))
+    net.output(
+      net.graph.append(Concat(dim: 1), [y, net.add(x, mean(net.add(pooled, mean(resized))))], module: module))
+    return TestNetwork(testDescription: "constant image", graph: net.graph, shapes: [[1, 4, 3, 3]])
   }
 }
