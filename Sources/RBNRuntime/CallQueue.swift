@@ -39,7 +39,7 @@ package final class CallQueue: Sendable {
             continuation.resume(with: result)
           },
           abandon: { continuation.resume(throwing: CancellationError()) })
-        submit(call, Task.currentPriority)
+        add(call, Task.currentPriority)
       }
     } onCancel: {
       call.cancel()
@@ -48,7 +48,20 @@ package final class CallQueue: Sendable {
     return result
   }
 
-  private func submit(_ call: Call, _ priority: TaskPriority) {
+  /// Runs `body` on a thread that may block, for callers that don't wait for it.
+  ///
+  /// - Parameter abandon: runs in its place when the call is cancelled before it began.
+  package func submit(
+    priority: TaskPriority, _ body: @escaping @Sendable (Call) -> Void,
+    abandon: @escaping @Sendable () -> Void
+  ) -> Call {
+    let call = Call()
+    call.start(body, abandon: abandon)
+    add(call, priority)
+    return call
+  }
+
+  private func add(_ call: Call, _ priority: TaskPriority) {
     let starts = state.withLock { state in
       guard state.running < limit else {
         let place = state.waiting.firstIndex { $0.priority < priority } ?? state.waiting.endIndex
@@ -97,7 +110,8 @@ package final class CallQueue: Sendable {
 
     fileprivate func perform() { take()?.perform?(self) }
 
-    fileprivate func cancel() {
+    /// Ends a call that waits, and tells one that runs.
+    package func cancel() {
       cancelled.store(true, ordering: .relaxed)
       take()?.abandon?()
     }

@@ -61,6 +61,34 @@ import Testing
     #expect(Self.batch(&queue, at: last.arrival + .seconds(1), wait: .seconds(1))?.count == 1)
   }
 
+  @Test func whatCouldNotEndInTimeDoesNotBegin() throws {
+    let now = ContinuousClock.now
+    func hopeless(_ milliseconds: [Int?], largest: Int = 8) throws -> [Int] {
+      let requests = try milliseconds.map { time in
+        try Self.request(deadline: time.map { now + .milliseconds($0) })
+      }
+      var queue = BatchQueue()
+      for request in requests { queue.add(request) }
+      let gone = queue.removeHopeless(
+        at: now, requests[0].kind, rowTime: .milliseconds(20), largestBatch: largest)
+      #expect(queue.waiting.count == requests.count - gone.count)
+      return gone.compactMap { request in requests.firstIndex { $0 === request } }
+    }
+    // Three take 60 ms, the other two 40 ms.
+    #expect(try hopeless([30, 100, 100]) == [0])
+    // Of eight that have 100 ms each, five can be served.
+    #expect(try hopeless(Array(repeating: 100, count: 8)).count == 3)
+    // A batch is no longer than the largest.
+    #expect(try hopeless(Array(repeating: 100, count: 8), largest: 4).isEmpty)
+    #expect(try hopeless([nil, nil, 30, nil]) == [2])
+    #expect(try hopeless([5]).isEmpty)
+    // Those of another kind are none of its business.
+    var queue = BatchQueue()
+    for side in [3, 3] { queue.add(try Self.request(side: side, deadline: now + .milliseconds(1))) }
+    let other = try Self.request().kind
+    #expect(queue.removeHopeless(at: now, other, rowTime: .seconds(1), largestBatch: 8).isEmpty)
+  }
+
   @Test func aFullKindDoesNotWaitForOneThatIsNot() throws {
     var queue = BatchQueue()
     queue.add(try Self.request(side: 9))
@@ -101,8 +129,9 @@ import Testing
     #expect(batch.count == 2)
     let running = RunningBatch(batch)
     #expect(!running.isAbandoned)
-    batch[0].finish(.success([]))
-    batch[0].finish(.success([]))
+    let answer = PredictionRequest.Answer(outputs: [], batchRows: 2)
+    batch[0].finish(.success(answer))
+    batch[0].finish(.success(answer))
     #expect(!running.isAbandoned)
     batch[1].finish(.failure(CancellationError()))
     #expect(running.isAbandoned)

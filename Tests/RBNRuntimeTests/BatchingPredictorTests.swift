@@ -140,17 +140,15 @@ import Testing
   @Test func aNetworkThatMixesTheRowsOfABatchRunsRequestsOneByOne() async throws {
     let predictor = try await Self.predictor(Fixtures.path("blocks/batch-centering.pt2"))
     #expect(predictor.soloReason == "an image's result depends on what else is in the batch")
-    let metrics = TestMetrics()
-    let solo = try await Self.predictor(Fixtures.path("blocks/batch-centering.pt2"), metrics: metrics)
-    let shape = Shape([1] + (solo.model.inputs[0].shape.dropFirst().map { $0 ?? 8 }))
+    let shape = Shape([1] + (predictor.model.inputs[0].shape.dropFirst().map { $0 ?? 8 }))
     let inputs = try (0..<12).map { index in
       try Tensor(
         shape: shape, scalars: (0..<(try shape.elementCount())).map { Float(($0 + index * 7) % 13) / 13 })
     }
-    let expected = try await inputs.asyncMap { try await solo.model.run($0).floats }
+    let expected = try await inputs.asyncMap { try await predictor.model.run($0).floats }
     let results = try await withThrowingTaskGroup(of: (Int, [Float]).self) { group in
       for (index, input) in inputs.enumerated() {
-        group.addTask { (index, try await solo.predict(input).floats) }
+        group.addTask { (index, try await predictor.predict(input).floats) }
       }
       return try await group.reduce(into: [Int: [Float]]()) { $0[$1.0] = $1.1 }
     }
@@ -170,7 +168,11 @@ import Testing
     var options = ModelOptions()
     options.memoryLimit = arena + arena / 2
     let calls = CallQueue(limit: 1)
-    let predictor = try await Self.predictor(options: options, calls: calls)
+    let metrics = TestMetrics()
+    let predictor = try await Self.predictor(options: options, metrics: metrics, calls: calls) {
+      $0.name = "digits"
+      $0.version = "7"
+    }
     #expect(predictor.soloReason == nil)
     let expected = try await model.run(input).floats
     let tasks = try await Self.whileBusy(calls) {
@@ -179,6 +181,10 @@ import Testing
       return tasks
     }
     for task in tasks { #expect(try await task.value == expected) }
+    // What is reported is what ran.
+    let dimensions = [("model", "digits"), ("version", "7")]
+    #expect(try metrics.expectRecorder("rbn_batch_rows", dimensions).values == [1, 1, 1, 1, 1])
+    #expect(try metrics.expectTimer("rbn_compute_seconds", dimensions).values.count == 5)
   }
 
   @Test func wrongInputsAreRefusedBeforeTheyJoinOthers() async throws {
@@ -215,13 +221,14 @@ import Testing
       try await Self.waitUntil { predictor.queueLength == 3 }
       let error = await Fixtures.error { _ = try await predictor.predict(row) }
       #expect(error?.code == .queueFull)
+      #expect(throws: RBNError.self) { try predictor.checkQueue() }
       #expect(try metrics.expectMeter("rbn_queue_length", [("model", "digits")]).values.last == 3)
       return tasks
     }
     for task in tasks { #expect(try await task.value.shape == [1, 10]) }
     #expect(
       metrics.counterTotal(
-        label: "rbn_predictions_total", dimensions: [("model", "digits"), ("outcome", "queue_full")]) == 1)
+        label: "rbn_predictions_total", dimensions: [("model", "digits"), ("outcome", "queue_full")]) == 2)
   }
 
   @Test func aRequestEndsAtItsDeadlineWhetherItWaitsOrRuns() async throws {

@@ -26,6 +26,27 @@ struct BatchQueue {
     return expired
   }
 
+  /// Takes out those of a kind whose results would come too late even if the next batch began now. To begin them would take
+  /// the time that others still have.
+  ///
+  /// - Parameter rowTime: how long a row of the kind takes.
+  mutating func removeHopeless(
+    at now: ContinuousClock.Instant, _ kind: PredictionRequest.Kind, rowTime: Duration, largestBatch: Int
+  ) -> [PredictionRequest] {
+    let requests = waiting.filter { $0.kind == kind }
+    let timed = requests.compactMap { request in request.deadline.map { (request, $0) } }
+    var rows = requests.reduce(0) { $0 + $1.rows }
+    var hopeless: [PredictionRequest] = []
+    // With each that leaves, the batch gets shorter for the others. One that is alone may always try.
+    for (request, deadline) in timed.sorted(by: { $0.1 < $1.1 }).prefix(max(requests.count - 1, 0)) {
+      guard deadline < now + rowTime * min(rows, largestBatch) else { break }
+      rows -= request.rows
+      hopeless.append(request)
+    }
+    waiting.removeAll { request in hopeless.contains { $0 === request } }
+    return hopeless
+  }
+
   /// Takes out the next batch: of the first kind of requests, in their order, that is ripe.
   ///
   /// A kind is ripe when `largestBatch` rows of it are there, or when one of its requests has waited for

@@ -19,6 +19,8 @@ extension BatchingPredictor {
     public var concurrentBatches = 1
     /// What metrics and spans call the model; nil for the file it was loaded from.
     public var name: String?
+    /// What metrics and spans call the model's version; nil for models that have none.
+    public var version: String?
     /// Where the predictor reports what its callers don't see.
     public var logger = Logger(label: "rbn.batching") { _ in SwiftLogNoOpLogHandler() }
     /// What makes the metrics; nil for the one that the metrics system was bootstrapped with.
@@ -27,7 +29,8 @@ extension BatchingPredictor {
     /// A configuration of the defaults.
     public init() {}
 
-    func validate() throws {
+    /// - Throws: `usage.invalid-option`.
+    package func validate() throws {
       func check(_ isRight: Bool, _ message: String) throws {
         if !isRight { throw RBNError(.invalidOption, .usage, message) }
       }

@@ -27,11 +27,18 @@ public final class BatchingPredictor: Sendable {
 
   private struct State {
     var queue = BatchQueue()
-    var runningBatches = 0
+    var running: [RunningBatch] = []
+    /// How long a row took in the last two batches, if they were of one kind.
+    var pace: (kind: PredictionRequest.Kind, rowTimes: [Duration])?
     var isClosed = false
     var alarm: (time: ContinuousClock.Instant, task: Task<Void, Never>)?
     /// Those who wait for the last request to end.
     var drainers: [CheckedContinuation<Void, Never>] = []
+
+    /// The deadlines of all who wait, in the queue or for a batch that runs.
+    var deadlines: [ContinuousClock.Instant] {
+      (queue.waiting + running.flatMap(\.waiting)).compactMap(\.deadline)
+    }
   }
 
   private let state = Mutex(State())
@@ -82,17 +89,18 @@ public final class BatchingPredictor: Sendable {
       span.attributes["rbn.model"] = metrics.model
       span.attributes["rbn.rows"] = request.rows
       do {
-        let outputs = try await withTaskCancellationHandler {
+        let answer = try await withTaskCancellationHandler {
           try await withCheckedThrowingContinuation { continuation in
             request.start(continuation)
             enqueue(request)
           }
         } onCancel: {
-          leave(request, CancellationError())
+          leave(request)
         }
-        span.attributes["rbn.batch_rows"] = request.batchRows
+        Handover.take(request)
+        span.attributes["rbn.batch_rows"] = answer.batchRows
         metrics.count(.success)
-        return outputs
+        return answer.outputs
       } catch {
         metrics.count(PredictionMetrics.Outcome(error))
         throw error
@@ -112,21 +120,24 @@ public final class BatchingPredictor: Sendable {
 
   /// Refuses new requests, and returns when those that were accepted have ended.
   public func shutdown() async {
-    close()
     await withCheckedContinuation { continuation in
-      let isIdle = state.withLock { state in
-        if state.runningBatches == 0, state.queue.waiting.isEmpty { return true }
+      state.withLock { state in
+        state.isClosed = true
         state.drainers.append(continuation)
-        return false
       }
-      if isIdle { continuation.resume() }
+      // Nobody will join those who wait for company.
+      pump()
     }
   }
 
-  func close() {
-    state.withLock { $0.isClosed = true }
-    // Nobody will join those who wait for company.
-    pump()
+  /// Refuses, and counts as refused, what ``predict(_:deadline:)-([Tensor],_)`` would refuse now because the queue is
+  /// full: for callers for whom it is work to make the inputs.
+  ///
+  /// - Throws: `prediction.queue-full`.
+  package func checkQueue() throws {
+    guard queueLength >= configuration.queueLimit else { return }
+    metrics.count(.queueFull)
+    throw RBNError.queueFull(configuration.queueLimit)
   }
 }
 
@@ -151,59 +162,60 @@ extension BatchingPredictor {
     }
   }
 
-  /// Ends a request before its time.
-  private func leave(_ request: PredictionRequest, _ error: any Error) {
-    state.withLock { state in
-      state.queue.remove(request)
-      metrics.setQueueLength(state.queue.waiting.count)
-    }
-    request.finish(.failure(error))
-    resumeDrainers()
+  /// Ends a request whose task was cancelled.
+  private func leave(_ request: PredictionRequest) {
+    state.withLock { $0.queue.remove(request) }
+    request.finish(.failure(CancellationError()))
+    pump()
   }
 
-  /// Ends what is too late and starts what may start.
+  /// Ends what is too late, starts what may start, and wakes those who wait for the end when nothing is left.
   private func pump() {
-    let (expired, batches) = state.withLock { state in
+    let largestBatch = soloReason == nil ? configuration.largestBatch : 1
+    let (expired, batches, drainers) = state.withLock { state in
       let now = ContinuousClock.now
-      let expired = state.queue.removeExpired(at: now)
+      var expired = state.queue.removeExpired(at: now)
+      expired += state.running.flatMap(\.waiting).filter { $0.deadline.map { $0 <= now } ?? false }
+      if let pace = state.pace, let rowTime = pace.rowTimes.min(),
+        state.running.count < configuration.concurrentBatches
+      {
+        expired += state.queue.removeHopeless(
+          at: now, pace.kind, rowTime: rowTime, largestBatch: largestBatch)
+      }
       var batches: [RunningBatch] = []
       var ripening: ContinuousClock.Instant?
-      while state.runningBatches < configuration.concurrentBatches {
+      while state.running.count < configuration.concurrentBatches {
         let next = state.queue.next(
-          at: now, largestBatch: soloReason == nil ? configuration.largestBatch : 1,
+          at: now, largestBatch: largestBatch,
           longestWait: state.isClosed ? .zero : configuration.longestWait)
         guard case .batch(let requests) = next else {
           if case .later(let time) = next { ripening = time }
           break
         }
-        state.runningBatches += 1
-        batches.append(RunningBatch(requests))
+        let batch = RunningBatch(requests)
+        state.running.append(batch)
+        batches.append(batch)
       }
       metrics.setQueueLength(state.queue.waiting.count)
-      setAlarm(&state, ripening)
-      return (expired, batches)
+      let times = state.deadlines.filter { $0 > now } + [ripening].compactMap { $0 }
+      if let first = times.min() { setAlarm(&state, first) }
+      let isIdle = state.running.isEmpty && state.queue.waiting.isEmpty
+      defer { if isIdle { state.drainers = [] } }
+      return (expired, batches, isIdle ? state.drainers : [])
     }
     for request in expired { request.finish(.failure(RBNError.deadlineExceeded())) }
-    for batch in batches {
-      setDeadlineAlarm(of: batch)
-      batch.setTask(
-        Task(priority: batch.priority) { [self] in
-          await run(batch)
-          state.withLock { $0.runningBatches -= 1 }
-          pump()
-          resumeDrainers()
-        })
-    }
-    if !expired.isEmpty { resumeDrainers() }
+    for batch in batches { start(batch) }
+    for drainer in drainers { drainer.resume() }
   }
 
   /// Sees to it that ``pump()`` is called when the first of those who wait is ripe or too late.
-  private func setAlarm(_ state: inout State, _ ripening: ContinuousClock.Instant?) {
-    let deadlines = state.queue.waiting.compactMap(\.deadline)
-    guard let time = (deadlines + [ripening].compactMap { $0 }).min() else { return }
+  ///
+  /// An alarm that comes too early does no harm, so it stays when the request that it was for has ended: as a rule later
+  /// requests have later deadlines, and then most need no timer of their own.
+  private func setAlarm(_ state: inout State, _ time: ContinuousClock.Instant) {
     if let alarm = state.alarm, alarm.time <= time { return }
     state.alarm?.task.cancel()
-    let task = Task { [weak self] in
+    let task = Task(priority: .high) { [weak self] in
       guard (try? await Task.sleep(until: time, clock: .continuous)) != nil, let self else { return }
       self.state.withLock { if $0.alarm?.time == time { $0.alarm = nil } }
       self.pump()
@@ -211,37 +223,26 @@ extension BatchingPredictor {
     state.alarm = (time, task)
   }
 
-  /// Answers those of a running batch whose deadline passes while it computes.
-  private func setDeadlineAlarm(of batch: RunningBatch) {
-    guard batch.requests.contains(where: { $0.deadline != nil }) else { return }
-    batch.setAlarm(
-      Task { [weak batch] in
-        while let time = batch?.earliestDeadline {
-          guard (try? await Task.sleep(until: time, clock: .continuous)) != nil else { return }
-          for request in batch?.requests ?? [] {
-            guard let deadline = request.deadline, deadline <= .now else { continue }
-            request.finish(.failure(RBNError.deadlineExceeded()))
-          }
-        }
+  private func start(_ batch: RunningBatch) {
+    metrics.recordStart(of: batch)
+    batch.setCall(
+      calls.submit(priority: batch.priority) { [self] call in
+        compute(batch, call)
+        end(batch)
+      } abandon: { [self] in
+        end(batch)
       })
   }
 
-  private func resumeDrainers() {
-    let drainers = state.withLock { state in
-      guard state.runningBatches == 0, state.queue.waiting.isEmpty else {
-        return [CheckedContinuation<Void, Never>]()
-      }
-      defer { state.drainers = [] }
-      return state.drainers
-    }
-    for drainer in drainers { drainer.resume() }
+  private func end(_ batch: RunningBatch) {
+    state.withLock { $0.running.removeAll { $0 === batch } }
+    pump()
   }
 
-  private func run(_ batch: RunningBatch) async {
-    defer { batch.end() }
-    metrics.recordStart(of: batch)
+  /// Runs a batch on the calling thread, and gives each of its requests its outcome.
+  private func compute(_ batch: RunningBatch, _ call: CallQueue.Call) {
     do {
-      try await run(batch.requests, of: batch)
+      try run(batch.requests, call)
     } catch {
       // Together they may need what each does not, such as memory; then each gets what it would have got alone.
       guard batch.requests.count > 1, !(error is CancellationError) else {
@@ -250,10 +251,12 @@ extension BatchingPredictor {
       }
       configuration.logger.warning(
         "A batch failed; its requests run one by one",
-        metadata: ["model": "\(model.file)", "rows": "\(batch.rows)", "error": "\(error)"])
-      for request in batch.requests where !request.isFinished {
+        metadata: [
+          "model": "\(model.file)", "requests": "\(batch.requests.count)", "error": "\(error)",
+        ])
+      for request in batch.waiting {
         do {
-          try await run([request], of: batch)
+          try run([request], call)
         } catch {
           request.finish(.failure(error))
         }
@@ -261,17 +264,26 @@ extension BatchingPredictor {
     }
   }
 
-  private func run(_ requests: [PredictionRequest], of batch: RunningBatch) async throws {
-    let executor = model.executor
-    let (metrics, rows) = (metrics, batch.rows)
-    let results = try await calls.run { call in
-      let start = ContinuousClock.now
-      let inputs = try Batch.joined(requests.map(\.inputs))
-      let outputs = try executor.run(inputs, isCancelled: { call.isCancelled || batch.isAbandoned })
-      metrics.recordCompute(ContinuousClock.now - start, rows: rows)
-      return try Batch.split(outputs, rows: requests.map(\.rows))
+  private func notePace(_ kind: PredictionRequest.Kind, _ rowTime: Duration) {
+    state.withLock { state in
+      // The first run at a size takes longer than those that follow, so the shorter of two counts.
+      let before = state.pace.flatMap { $0.kind == kind ? $0.rowTimes.last : nil }
+      state.pace = (kind, [before, rowTime].compactMap { $0 })
     }
-    for (request, outputs) in zip(requests, results) { request.finish(.success(outputs)) }
+  }
+
+  private func run(_ requests: [PredictionRequest], _ call: CallQueue.Call) throws {
+    let rows = requests.map(\.rows)
+    let batchRows = rows.reduce(0, +)
+    let start = ContinuousClock.now
+    let outputs = try model.executor.run(
+      try Batch.joined(requests.map(\.inputs)), isCancelled: { call.isCancelled })
+    let time = ContinuousClock.now - start
+    metrics.recordCompute(time, rows: batchRows)
+    if let kind = requests.first?.kind { notePace(kind, time / max(batchRows, 1)) }
+    for (request, outputs) in zip(requests, try Batch.split(outputs, rows: rows)) {
+      request.finish(.success(PredictionRequest.Answer(outputs: outputs, batchRows: batchRows)))
+    }
   }
 }
 
@@ -291,7 +303,7 @@ extension RBNError {
       advice: "try again later, or raise the limit of the queue")
   }
 
-  static func deadlineExceeded() -> RBNError {
+  package static func deadlineExceeded() -> RBNError {
     RBNError(.deadlineExceeded, .system, "the deadline passed before the result was there")
   }
 

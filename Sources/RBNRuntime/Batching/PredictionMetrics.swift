@@ -37,7 +37,7 @@ struct PredictionMetrics: Sendable {
   init(_ configuration: BatchingPredictor.Configuration, _ model: Model) {
     let name = configuration.name ?? model.file
     let factory = configuration.metricsFactory ?? MetricsSystem.factory
-    let dimensions = [("model", name)]
+    let dimensions = [("model", name)] + (configuration.version.map { [("version", $0)] } ?? [])
     self.model = name
     outcomes = Dictionary(
       uniqueKeysWithValues: Outcome.allCases.map { outcome in

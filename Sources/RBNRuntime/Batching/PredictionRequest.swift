@@ -1,3 +1,4 @@
+import RBNExecution
 import Synchronization
 
 /// One call of `predict`, from its arrival to its one outcome.
@@ -8,11 +9,18 @@ final class PredictionRequest: Sendable {
     var dtypes: [DType]
   }
 
-  typealias Outcome = Result<[Tensor], any Error>
+  /// What a request gets.
+  struct Answer: Sendable {
+    var outputs: [Tensor]
+    /// The number of rows that ran together with this request's, its own included.
+    var batchRows: Int
+  }
+
+  typealias Outcome = Result<Answer, any Error>
 
   private enum Progress {
     case created
-    case waiting(CheckedContinuation<[Tensor], any Error>)
+    case waiting(CheckedContinuation<Answer, any Error>)
     /// Ended before anybody waited.
     case endedEarly(Outcome)
     case ended
@@ -26,7 +34,7 @@ final class PredictionRequest: Sendable {
   let deadline: ContinuousClock.Instant?
 
   private let progress = Mutex(Progress.created)
-  private let batch = Mutex<(running: RunningBatch?, rows: Int)>((nil, 0))
+  private let batch = Mutex<RunningBatch?>(nil)
 
   /// - Parameter inputs: as `Model.check` accepts them.
   init(_ inputs: [Tensor], deadline: ContinuousClock.Instant?, priority: TaskPriority) {
@@ -46,10 +54,7 @@ final class PredictionRequest: Sendable {
     }
   }
 
-  /// The number of rows that ran together with this request's, its own included; 0 before it runs.
-  var batchRows: Int { batch.withLock { $0.rows } }
-
-  func start(_ continuation: CheckedContinuation<[Tensor], any Error>) {
+  func start(_ continuation: CheckedContinuation<Answer, any Error>) {
     let outcome: Outcome? = progress.withLock { progress in
       if case .endedEarly(let outcome) = progress {
         progress = .ended
@@ -62,14 +67,14 @@ final class PredictionRequest: Sendable {
   }
 
   func join(_ running: RunningBatch) {
-    batch.withLock { $0 = (running, running.rows) }
+    batch.withLock { $0 = running }
     // It may have ended between the queue and here.
     if isFinished { leaveBatch() }
   }
 
   /// Gives the caller its outcome. Only the first call counts.
   func finish(_ outcome: Outcome) {
-    let (isFirst, continuation): (Bool, CheckedContinuation<[Tensor], any Error>?) = progress.withLock {
+    let (isFirst, continuation): (Bool, CheckedContinuation<Answer, any Error>?) = progress.withLock {
       progress in
       switch progress {
       case .created:
@@ -83,14 +88,15 @@ final class PredictionRequest: Sendable {
     }
     guard isFirst else { return }
     leaveBatch()
+    Handover.give(self)
     continuation?.resume(with: outcome)
   }
 
   /// Tells the batch, once, that nobody waits for this request any more.
   private func leaveBatch() {
     let running = batch.withLock { batch in
-      defer { batch.running = nil }
-      return batch.running
+      defer { batch = nil }
+      return batch
     }
     running?.oneLeft()
   }
@@ -99,14 +105,11 @@ final class PredictionRequest: Sendable {
 /// Requests that run together.
 final class RunningBatch: Sendable {
   let requests: [PredictionRequest]
-  let rows: Int
   private let left: Atomic<Int>
-  private let task = Mutex<Task<Void, Never>?>(nil)
-  private let alarm = Mutex<Task<Void, Never>?>(nil)
+  private let call = Mutex<CallQueue.Call?>(nil)
 
   init(_ requests: [PredictionRequest]) {
     self.requests = requests
-    rows = requests.reduce(0) { $0 + $1.rows }
     left = Atomic(requests.count)
     for request in requests { request.join(self) }
   }
@@ -117,22 +120,16 @@ final class RunningBatch: Sendable {
   /// Whether nobody waits for a result any more.
   var isAbandoned: Bool { left.load(ordering: .relaxed) <= 0 }
 
-  /// The first deadline of those who still wait.
-  var earliestDeadline: ContinuousClock.Instant? {
-    requests.filter { !$0.isFinished }.compactMap(\.deadline).min()
-  }
+  /// Those who still wait.
+  var waiting: [PredictionRequest] { requests.filter { !$0.isFinished } }
 
   func oneLeft() {
-    if left.subtract(1, ordering: .relaxed).newValue == 0 { task.withLock { $0?.cancel() } }
+    if left.subtract(1, ordering: .relaxed).newValue == 0 { call.withLock { $0 }?.cancel() }
   }
 
-  /// The task that runs the batch, which is cancelled when nobody waits for a result any more.
-  func setTask(_ task: Task<Void, Never>) {
-    self.task.withLock { $0 = task }
-    if isAbandoned { task.cancel() }
+  /// The call that computes the batch, which is cancelled when nobody waits for a result any more.
+  func setCall(_ call: CallQueue.Call) {
+    self.call.withLock { $0 = call }
+    if isAbandoned { call.cancel() }
   }
-
-  func setAlarm(_ task: Task<Void, Never>) { alarm.withLock { $0 = task } }
-
-  func end() { alarm.withLock { $0?.cancel() } }
 }
