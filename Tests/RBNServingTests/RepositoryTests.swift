@@ -1,5 +1,6 @@
 #if Serving
 import Foundation
+import Logging
 import RBNRuntime
 import Synchronization
 import Testing
@@ -33,6 +34,66 @@ import Testing
       let request = ["inputs": [InferJSON.input(try TestServer.digits(1))]]
       let inferred = try await test.client.post("/v2/models/b/infer", json: request)
       #expect(inferred["model_version"] as? String == "10", "\(inferred.text)")
+    }
+  }
+
+  #if canImport(Glibc)
+  /// Runs `body` without root's right to read everything: on this thread, files are opened as if by nobody.
+  private static func asNobody<Result>(_ body: () throws -> Result) throws -> Result {
+    guard geteuid() == 0 else { return try body() }
+    typealias SetUser = @convention(c) (uid_t) -> Int32
+    let setUser = unsafeBitCast(try #require(dlsym(dlopen(nil, RTLD_NOW), "setfsuid")), to: SetUser.self)
+    _ = setUser(65534)
+    defer { _ = setUser(0) }
+    return try body()
+  }
+
+  @Test func aFolderThatCantBeReadIsPassedOver() throws {
+    let models = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "rbn-serving-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: models, withIntermediateDirectories: true)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: models.path)
+    defer { try? FileManager.default.removeItem(at: models) }
+    for name in ["a.rbn", "lost+found/1/model.rbn", "some/1/model.rbn", "some/2/model.rbn", "z/3/model.rbn"] {
+      try TestServer.put(TestServer.digits, models.appendingPathComponent(name))
+    }
+    for name in ["lost+found", "some/1"] {
+      let path = models.appendingPathComponent(name).path
+      try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: path)
+    }
+    defer {
+      for name in ["lost+found", "some/1"] {
+        let path = models.appendingPathComponent(name).path
+        try? FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+      }
+    }
+    let contents = try Self.asNobody { try ModelFolder(path: models.path).scan() }
+    #expect(contents.entries.map { "\($0.key.name)/\($0.key.version)" } == ["a/1", "some/2", "z/3"])
+    #expect(contents.unreadable == ["lost+found", "some"])
+  }
+  #endif
+
+  @Test func loadingEndsWhenTheServerIsToldToStop() async throws {
+    let files = Dictionary(uniqueKeysWithValues: (0..<8).map { ("model\($0).rbn", TestServer.digits) })
+    try await TestServer.run(files) { test in
+      let configuration = test.server.configuration
+      let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+      let repository = ModelRepository(configuration, logger: logger, metrics: PrometheusRegistry())
+      let hasEnded = Flag()
+      try await TestServer.whileProcessorsAreBusy { _ in
+        let loading = Task {
+          defer { hasEnded.set() }
+          try await repository.loadAll()
+        }
+        try await Task.sleep(for: .milliseconds(50))
+        loading.cancel()
+        // Although nothing can be computed, so that no model can be loaded.
+        try await test.waitUntil { hasEnded.isSet }
+        await #expect(throws: CancellationError.self) { try await loading.value }
+      }
+      try await Task.sleep(for: .milliseconds(100))
+      // What was not loaded is not called unfit.
+      #expect(repository.index().isEmpty)
     }
   }
 

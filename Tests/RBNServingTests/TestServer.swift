@@ -1,4 +1,5 @@
 #if Serving
+import Dispatch
 import Foundation
 import Logging
 import RBNRuntime
@@ -85,6 +86,36 @@ struct TestServer: Sendable {
       try await Task.sleep(for: .milliseconds(10))
     }
     throw POSIXError(.ETIMEDOUT)
+  }
+
+  /// Runs `body` while nothing that the process computes can begin, until it ends or calls what it is given.
+  static func whileProcessorsAreBusy<Result>(
+    _ body: (_ release: () -> Void) async throws -> Result
+  ) async throws -> Result {
+    let gate = DispatchSemaphore(value: 0)
+    let (started, starting) = AsyncStream.makeStream(of: Void.self)
+    // More than there are processors: the others take the places that calls of other tests leave.
+    let blockers = (0..<64).map { _ in
+      Task(priority: .high) {
+        try await CallQueue.shared.run { _ in
+          starting.yield()
+          gate.wait()
+        }
+      }
+    }
+    func release() { for _ in blockers { gate.signal() } }
+    var iterator = started.makeAsyncIterator()
+    _ = await iterator.next()
+    try? await Task.sleep(for: .milliseconds(300))
+    do {
+      let result = try await body(release)
+      release()
+      for blocker in blockers { try await blocker.value }
+      return result
+    } catch {
+      release()
+      throw error
+    }
   }
 
   /// The pixels of held-out digits, shape (count, 1, 8, 8).

@@ -27,28 +27,54 @@ struct ModelFolder: Sendable {
     var modificationNanoseconds: Int
   }
 
+  /// What a look at the folder gives.
+  struct Contents: Sendable {
+    var entries: [Entry] = []
+    /// The names of folders in it that can't be read, such as `lost+found`.
+    var unreadable: Set<String> = []
+  }
+
   static let extensions = ["rbn", "pt2", "pth", "pt"]
 
   let path: String
 
   /// Looks at the folder.
   ///
-  /// - Throws: an error of subject system that names the folder when it can't be read.
-  func scan() throws -> [Entry] {
-    var entries: [Entry] = []
-    for name in try names(in: path) {
+  /// - Throws: an error that names the folder when it can't be read. Folders in it that can't be are passed over.
+  func scan() throws -> Contents {
+    guard let names = Self.names(in: path) else {
+      throw RBNError(
+        .unreadableFolder, .usage, file: path, "the folder of models can't be read",
+        advice: "name a folder that exists and that the server may read")
+    }
+    var contents = Contents()
+    for name in names {
       let item = path + "/" + name
-      if isFolder(item) {
-        for version in try names(in: item) where Self.isVersion(version) && isFolder(item + "/" + version) {
-          let files = try names(in: item + "/" + version).filter { Self.stem($0) != nil }
-          guard files.count == 1, let file = files.first else { continue }
-          add(ModelKey(name: name, version: version), item + "/" + version + "/" + file, to: &entries)
-        }
+      if Self.isFolder(item) {
+        addVersions(of: name, to: &contents)
       } else if let stem = Self.stem(name) {
-        add(ModelKey(name: stem, version: "1"), item, to: &entries)
+        add(ModelKey(name: stem, version: "1"), item, to: &contents.entries)
       }
     }
-    return entries
+    return contents
+  }
+
+  private func addVersions(of name: String, to contents: inout Contents) {
+    let folder = path + "/" + name
+    guard let versions = Self.names(in: folder) else {
+      contents.unreadable.insert(name)
+      return
+    }
+    for version in versions where Self.isVersion(version) && Self.isFolder(folder + "/" + version) {
+      guard let files = Self.names(in: folder + "/" + version) else {
+        contents.unreadable.insert(name)
+        continue
+      }
+      let models = files.filter { Self.stem($0) != nil }
+      guard models.count == 1, let file = models.first else { continue }
+      add(
+        ModelKey(name: name, version: version), folder + "/" + version + "/" + file, to: &contents.entries)
+    }
   }
 
   private func add(_ key: ModelKey, _ file: String, to entries: inout [Entry]) {
@@ -59,18 +85,12 @@ struct ModelFolder: Sendable {
     entries.append(Entry(key: key, path: file, fingerprint: fingerprint))
   }
 
-  private func names(in folder: String) throws -> [String] {
-    do {
-      return try FileManager.default.contentsOfDirectory(atPath: folder).filter { !$0.hasPrefix(".") }
-        .sorted()
-    } catch {
-      throw RBNError(
-        .unreadableFolder, .usage, file: folder, "the folder of models can't be read",
-        advice: "name a folder that exists and that the server may read")
-    }
+  /// What is in a folder and not hidden; nil when that can't be read.
+  private static func names(in folder: String) -> [String]? {
+    (try? FileManager.default.contentsOfDirectory(atPath: folder))?.filter { !$0.hasPrefix(".") }.sorted()
   }
 
-  private func isFolder(_ path: String) -> Bool {
+  private static func isFolder(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }

@@ -38,8 +38,8 @@ final class ModelRepository: Sendable {
   private let loads: Counter
   private let failedLoads: Counter
   private let records = Mutex<[ModelKey: Record]>([:])
-  /// What the folder held when it was last looked at.
-  private let seen = Mutex<[ModelKey: ModelFolder.Entry]>([:])
+  /// What the folder held when it was last looked at, and which folders in it could not be read.
+  private let seen = Mutex<(entries: [ModelKey: ModelFolder.Entry], unreadable: Set<String>)>(([:], []))
   /// Loading happens one file after the other.
   private let last = Mutex<Task<Void, Never>?>(nil)
 
@@ -106,9 +106,8 @@ final class ModelRepository: Sendable {
   /// - Throws: when the folder can't be read. A model that can't be loaded is logged, and listed as unavailable.
   func loadAll() async throws {
     try await exclusively { [self] in
-      let entries = try folder.scan()
-      seen.withLock { $0 = Dictionary(entries.map { ($0.key, $0) }) { first, _ in first } }
-      for entry in entries { try? await load(entry) }
+      let (contents, _) = try look()
+      for entry in contents.entries { try await loadOrGoOn(entry) }
     }
   }
 
@@ -117,18 +116,16 @@ final class ModelRepository: Sendable {
   /// A file that changes from one look to the next may still be being written: it is loaded when it has stayed the same.
   func poll() async throws {
     try await exclusively { [self] in
-      let entries = try folder.scan()
-      let before = seen.withLock { seen in
-        defer { seen = Dictionary(entries.map { ($0.key, $0) }) { first, _ in first } }
-        return seen
-      }
-      for entry in entries where before[entry.key] == entry {
+      let (contents, before) = try look()
+      for entry in contents.entries where before[entry.key] == entry {
         let record = records.withLock { $0[entry.key] }
         if record?.isUnloaded ?? false || record?.tried == entry.fingerprint { continue }
-        try? await load(entry)
+        try await loadOrGoOn(entry)
       }
-      let keys = Set(entries.map(\.key))
-      for key in records.withLock({ Array($0.keys) }) where !keys.contains(key) {
+      let keys = Set(contents.entries.map(\.key))
+      // What can't be looked at has not gone.
+      for key in records.withLock({ Array($0.keys) })
+      where !keys.contains(key) && !contents.unreadable.contains(key.name) {
         records.withLock { _ = $0.removeValue(forKey: key) }
         logger.notice("Model removed", metadata: ["model": "\(key.name)", "version": "\(key.version)"])
       }
@@ -140,7 +137,7 @@ final class ModelRepository: Sendable {
   /// - Throws: 404 for a model that the folder has not; 400 with the reason when a file can't be loaded.
   func load(_ name: String) async throws {
     try await exclusively { [self] in
-      let entries = try folder.scan().filter { $0.key.name == name }
+      let entries = try folder.scan().entries.filter { $0.key.name == name }
       guard !entries.isEmpty else {
         throw ServingError(.notFound, "there is no model \(name.debugDescription)")
       }
@@ -173,6 +170,35 @@ final class ModelRepository: Sendable {
     }
   }
 
+  /// Looks at the folder, and warns of what can't be read in it.
+  ///
+  /// - Returns: what it holds, and the files that it held at the last look.
+  private func look() throws -> (ModelFolder.Contents, before: [ModelKey: ModelFolder.Entry]) {
+    let contents = try folder.scan()
+    let before = seen.withLock { seen in
+      defer {
+        seen = (Dictionary(contents.entries.map { ($0.key, $0) }) { first, _ in first }, contents.unreadable)
+      }
+      return seen
+    }
+    for name in contents.unreadable.subtracting(before.unreadable).sorted() {
+      logger.warning("A folder can't be read, and is passed over", metadata: ["folder": "\(name)"])
+    }
+    return (contents, before.entries)
+  }
+
+  /// Loads one of many files: when it can't be loaded, the others still are.
+  ///
+  /// - Throws: `CancellationError`.
+  private func loadOrGoOn(_ entry: ModelFolder.Entry) async throws {
+    try Task.checkCancellation()
+    do {
+      try await load(entry)
+    } catch let error as CancellationError {
+      throw error
+    } catch {}
+  }
+
   private func load(_ entry: ModelFolder.Entry) async throws {
     var logger = logger
     logger[metadataKey: "model"] = "\(entry.key.name)"
@@ -188,6 +214,8 @@ final class ModelRepository: Sendable {
           "file": "\(entry.path)", "milliseconds": "\((ContinuousClock.now - start).nanoseconds / 1_000_000)",
         ])
       FreedMemory.giveBack()
+    } catch let error as CancellationError {
+      throw error
     } catch {
       records.withLock { records in
         var record = records[entry.key] ?? Record()
@@ -202,7 +230,7 @@ final class ModelRepository: Sendable {
     }
   }
 
-  /// Runs `body` when those before it have ended.
+  /// Runs `body` when those before it have ended. It is cancelled with the calling task.
   private func exclusively(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = last.withLock { last in
       let before = last
@@ -213,7 +241,11 @@ final class ModelRepository: Sendable {
       last = Task { _ = await task.result }
       return task
     }
-    try await task.value
+    try await withTaskCancellationHandler {
+      try await task.value
+    } onCancel: {
+      task.cancel()
+    }
   }
 }
 
