@@ -65,11 +65,13 @@ public struct InferenceServer: Service {
     let responder = ServerResponder(
       endpoints: endpoints, configuration: configuration, logger: logger, metrics: HTTPMetrics(metrics))
     let idleTime = TimeAmount(limits.idleTime)
-    let http1 = HTTPServerBuilder.http1(
-      configuration: HTTP1Channel.Configuration(
-        additionalChannelHandlers: [ConnectionGuard(writeTime: idleTime)], idleTimeout: idleTime,
-        httpDecoderConfiguration: .init(
-          maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 100)))
+    let bodyTime = TimeAmount(limits.resultTime)
+    let connection = HTTP1Channel.Configuration(
+      additionalChannelHandlers: [ConnectionGuard(bodyTime: bodyTime, writeTime: idleTime)],
+      idleTimeout: idleTime,
+      httpDecoderConfiguration: .init(
+        maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 100))
+    let http1 = HTTPServerBuilder.http1(configuration: connection)
     let server = try configuration.tls.map { try $0.server(over: http1) } ?? http1
     let (logger, onListening) = (logger, onListening)
     return Application(

@@ -15,8 +15,6 @@ public struct ServerConfiguration: Sendable {
     public var bodyBytesInFlight = 1 << 30
     /// The most rows, such as images, in one request: 413 beyond.
     public var rows = 128
-    /// The most requests of one model that wait: 503 beyond.
-    public var queue = 256
     /// How long a request may take, from its first byte to its answer: 503 beyond, 408 when its body came too slowly.
     /// A request may ask for less.
     public var requestTime = Duration.seconds(30)
@@ -29,6 +27,9 @@ public struct ServerConfiguration: Sendable {
 
     /// The default limits.
     public init() {}
+
+    /// How long after a request's first byte its result may come, so that the answer is there within ``requestTime``.
+    var resultTime: Duration { requestTime - min(requestTime / 20, .milliseconds(100)) }
   }
 
   /// Where the certificate and the key of an HTTPS server are.
@@ -53,10 +54,9 @@ public struct ServerConfiguration: Sendable {
   public var port = 8080
   /// How often the folder is looked at for changed, new and removed models; nil for never.
   public var pollInterval: Duration? = .seconds(2)
-  /// The most rows that run together.
-  public var largestBatch = 8
-  /// How long a request may wait for others to join while the model is idle.
-  public var longestWait = Duration.zero
+  /// How requests for one model come together, and how many of them may wait: 503 beyond. The server says itself how
+  /// the model is called, and where it reports.
+  public var batching = BatchingPredictor.Configuration()
   /// The largest number of threads of a call; nil for all that the process may use.
   public var threads: Int?
   /// What clients may use.
@@ -85,16 +85,21 @@ public struct ServerConfiguration: Sendable {
     try check(limits.jsonDepth > 0, "the limit of JSON's depth must be positive")
     try check(
       limits.rows > 0 && limits.connections > 0, "the limits of rows and connections must be positive")
-    try check(limits.requestTime > .zero, "the time of a request must be positive")
+    try check(
+      limits.bodyBytesInFlight > 0 && limits.activationBytes > 0,
+      "the limits of bodies in flight and of activations must be positive")
+    try check(
+      limits.requestTime > .zero && limits.idleTime > .zero,
+      "the times of a request and of a silent connection must be positive")
+    try check(drainDelay >= .zero && drainTime >= .zero, "the times of draining can't be negative")
+    try check(threads.map { $0 > 0 } ?? true, "the number of threads must be positive")
     try check(pollInterval.map { $0 > .zero } ?? true, "the interval of polling must be positive")
     if let bearerToken {
       try check(
         bearerToken.count >= 8 && bearerToken.utf8.allSatisfy { (0x21...0x7E).contains($0) },
         "a bearer token needs at least 8 visible ASCII characters")
     }
-    try check((1...65536).contains(largestBatch), "the largest batch must have 1 to 65536 rows")
-    try check(longestWait >= .zero, "the longest wait can't be negative")
-    try check(limits.queue >= 1, "the limit of the queue must be at least 1")
+    try batching.validate()
   }
 
   /// The options that models are loaded with.

@@ -39,7 +39,7 @@ struct ServingError: Error {
       let message = error.description
       switch error.code {
       case .queueFull, .deadlineExceeded, .predictorClosed, .outOfMemory: self = .unavailable(message)
-      case RBNError.Code("execution.memory-limit"): self = .tooLarge(message)
+      case .memoryLimit: self = .tooLarge(message)
       case .notFinite: self = ServingError(.unprocessableContent, message)
       default:
         let isTheirs =

@@ -43,13 +43,9 @@ struct RBNServerCommand: AsyncParsableCommand {
 
   func run() async throws {
     var configuration = ServerConfiguration(modelsPath: models)
-    do {
-      try server.apply(to: &configuration)
-      try batches.apply(to: &configuration)
-      try limits.apply(to: &configuration)
-    } catch let error as RBNError {
-      throw ValidationError(error.description)
-    }
+    try server.apply(to: &configuration)
+    try batches.apply(to: &configuration)
+    try limits.apply(to: &configuration)
     let level = server.logLevel
     let isJSON = server.logFormat == .json
     LoggingSystem.bootstrap { label in

@@ -1,5 +1,4 @@
 #if Serving
-import Dispatch
 import Foundation
 import RBNRuntime
 import Testing
@@ -8,36 +7,6 @@ import Testing
 
 @Suite(.serialized) struct LimitTests {
   private static let infer = "/v2/models/digits/infer"
-
-  /// Runs `body` while nothing that the process computes can begin, until it ends or calls what it is given.
-  private static func whileProcessorsAreBusy<Result>(
-    _ body: (_ release: () -> Void) async throws -> Result
-  ) async throws -> Result {
-    let gate = DispatchSemaphore(value: 0)
-    let (started, starting) = AsyncStream.makeStream(of: Void.self)
-    // More than there are processors: the others take the places that calls of other tests leave.
-    let blockers = (0..<64).map { _ in
-      Task(priority: .high) {
-        try await CallQueue.shared.run { _ in
-          starting.yield()
-          gate.wait()
-        }
-      }
-    }
-    func release() { for _ in blockers { gate.signal() } }
-    var iterator = started.makeAsyncIterator()
-    _ = await iterator.next()
-    try? await Task.sleep(for: .milliseconds(300))
-    do {
-      let result = try await body(release)
-      release()
-      for blocker in blockers { try await blocker.value }
-      return result
-    } catch {
-      release()
-      throw error
-    }
-  }
 
   @Test func longBodiesAreRefused() async throws {
     try await TestServer.run([:], { $0.limits.bodyBytes = 1000 }) { test in
@@ -144,16 +113,45 @@ import Testing
     }
   }
 
+  @Test func everyRequestIsAnsweredByItsDeadline() async throws {
+    let photo = Array(
+      try Data(contentsOf: URL(fileURLWithPath: TestServer.fixture("photos/chelsea.jpg"))))
+    let image = try TestServer.digits(1)
+    try await TestServer.run(
+      ["digits.rbn": TestServer.digits], { $0.limits.requestTime = .milliseconds(800) }
+    ) { test in
+      let limits = test.server.configuration.limits
+      #expect(limits.resultTime == .milliseconds(760))
+      try await TestServer.whileProcessorsAreBusy { _ in
+        let start = ContinuousClock.now
+        let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+          for _ in 0..<4 {
+            group.addTask {
+              try await test.client.post(Self.infer, json: ["inputs": [InferJSON.input(image)]]).status
+            }
+            group.addTask {
+              try await test.client.send("POST", "/v2/models/digits/classify", body: photo).status
+            }
+          }
+          return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(statuses == Array(repeating: 503, count: 8))
+        // The processors are still busy; the rest is what the tests beside this one take.
+        #expect(ContinuousClock.now - start < .seconds(3))
+      }
+    }
+  }
+
   @Test func aFullQueueAndADeadlineGive503() async throws {
     try await TestServer.run(
       ["digits.rbn": TestServer.digits],
       { configuration in
-        configuration.limits.queue = 2
+        configuration.batching.queueLimit = 2
         configuration.limits.requestTime = .seconds(20)
       }
     ) { test in
       let image = try TestServer.digits(1)
-      let answers = try await Self.whileProcessorsAreBusy { release in
+      let answers = try await TestServer.whileProcessorsAreBusy { release in
         let late = try await test.client.post(
           Self.infer, json: ["inputs": [InferJSON.input(image)], "parameters": ["timeout": 50_000]])
         #expect(late.status == 503)
@@ -176,6 +174,11 @@ import Testing
       }
       #expect(answers.prefix(9).allSatisfy { $0 == 503 })
       #expect(answers.suffix(3).allSatisfy { $0 == 200 })
+      // Each refusal is counted, whether it came before the body was read as JSON or after.
+      let metrics = try await test.client.get("/metrics").text
+      #expect(
+        metrics.contains(
+          #"rbn_predictions_total{model="digits",version="1",outcome="queue_full"} 9"# + "\n"), "\(metrics)")
       #expect(try await test.client.get("/v2/health/live").status == 200)
     }
   }

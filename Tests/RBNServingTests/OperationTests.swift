@@ -77,12 +77,14 @@ import Testing
       #expect(answer.headers["content-type"]?.hasPrefix("text/plain; version=0.0.4") ?? false)
       let lines = answer.text.split(separator: "\n").map(String.init)
       for line in [
-        #"rbn_predictions_total{model="digits",outcome="success"} 3"#,
+        #"rbn_predictions_total{model="digits",version="1",outcome="success"} 3"#,
         #"rbn_http_requests_total{route="/v2/models/{model}/infer",method="POST",status="200"} 3"#,
         #"rbn_http_requests_total{route="/v2/models/{model}",method="GET",status="404"} 1"#,
-        #"rbn_queue_length{model="digits"} 0"#, #"rbn_batch_rows_count{model="digits"} 3"#,
-        #"rbn_batch_rows_bucket{model="digits",le="1"} 3"#, #"rbn_queue_seconds_count{model="digits"} 3"#,
-        #"rbn_compute_seconds_bucket{model="digits",le="+Inf"} 3"#,
+        #"rbn_queue_length{model="digits",version="1"} 0"#,
+        #"rbn_batch_rows_count{model="digits",version="1"} 3"#,
+        #"rbn_batch_rows_bucket{model="digits",version="1",le="1"} 3"#,
+        #"rbn_queue_seconds_count{model="digits",version="1"} 3"#,
+        #"rbn_compute_seconds_bucket{model="digits",version="1",le="+Inf"} 3"#,
         #"rbn_model_loads_total{outcome="success"} 1"#, "# TYPE rbn_compute_seconds histogram",
         "# TYPE rbn_queue_length gauge", "# TYPE rbn_predictions_total counter",
       ] {
@@ -95,6 +97,28 @@ import Testing
       }
       let types = lines.filter { $0.hasPrefix("# TYPE") }
       #expect(Set(types).count == types.count)
+    }
+  }
+
+  @Test func theVersionsOfAModelAreCountedApart() async throws {
+    let files = ["digits/1/model.rbn": TestServer.digits, "digits/2/model.rbn": TestServer.digits]
+    try await TestServer.run(files) { test in
+      let request = ["inputs": [InferJSON.input(try TestServer.digits(1))]]
+      for (version, count) in [("1", 2), ("2", 3)] {
+        for _ in 0..<count {
+          let path = "/v2/models/digits/versions/\(version)/infer"
+          #expect(try await test.client.post(path, json: request).status == 200)
+        }
+      }
+      let lines = try await test.client.get("/metrics").text.split(separator: "\n").map(String.init)
+      for line in [
+        #"rbn_predictions_total{model="digits",version="1",outcome="success"} 2"#,
+        #"rbn_predictions_total{model="digits",version="2",outcome="success"} 3"#,
+        #"rbn_batch_rows_count{model="digits",version="1"} 2"#,
+        #"rbn_batch_rows_count{model="digits",version="2"} 3"#,
+      ] {
+        #expect(lines.contains(line), "\(line)")
+      }
     }
   }
 
@@ -145,7 +169,10 @@ import Testing
     }
     let changes: [@Sendable (inout ServerConfiguration) -> Void] = [
       { $0.port = 70000 }, { $0.bearerToken = "short" }, { $0.bearerToken = "with a space" },
-      { $0.limits.rows = 0 }, { $0.largestBatch = 0 }, { $0.limits.queue = 0 }, { $0.pollInterval = .zero },
+      { $0.limits.rows = 0 }, { $0.batching.largestBatch = 0 }, { $0.batching.queueLimit = 0 },
+      { $0.pollInterval = .zero }, { $0.threads = 0 }, { $0.limits.idleTime = .zero },
+      { $0.limits.bodyBytesInFlight = 0 }, { $0.limits.activationBytes = 0 },
+      { $0.drainTime = .seconds(-1) },
     ]
     for change in changes {
       await #expect(throws: RBNError.self) { try await TestServer.run([:], change) { _ in } }

@@ -34,6 +34,23 @@ import Testing
       try? FileManager.default.removeItem(at: errors)
     }
 
+    /// The events, each a line of JSON.
+    var events: [[String: String]] {
+      log.split(separator: "\n").compactMap { line in
+        try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
+      }
+    }
+
+    /// The port, as soon as the server listens.
+    func port() async throws -> Int {
+      var port: Int?
+      for _ in 0..<3000 where port == nil && process.isRunning {
+        try await Task.sleep(for: .milliseconds(10))
+        port = events.compactMap { $0["port"].flatMap { Int($0) } }.first
+      }
+      return try #require(port, "\(log)")
+    }
+
     var log: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
 
     /// The exit status; the negative of a signal's number.
@@ -49,6 +66,7 @@ import Testing
       [TestServer.root.path, "--port", "70000"],
       [TestServer.root.path, "--tls-key", "a"], [TestServer.root.path, "--bearer-token-file", "/nowhere"],
       [TestServer.root.path, "--max-body", "0"], [TestServer.root.path, "--request-time", "-1"],
+      [TestServer.root.path, "--threads", "0"], [TestServer.root.path, "--idle-time", "0"],
     ] {
       let run = try Run(arguments)
       #expect(run.end() == 2, "\(arguments)")
@@ -67,25 +85,34 @@ import Testing
     try TestServer.put(TestServer.digits, models.appendingPathComponent("digits.rbn"))
     for signal in [SIGTERM, SIGINT] {
       let run = try Run([models.path, "--port", "0"])
-      var port: Int?
-      for _ in 0..<3000 where port == nil && run.process.isRunning {
-        try await Task.sleep(for: .milliseconds(10))
-        port =
-          run.log.split(separator: "\n").compactMap { line in
-            let event = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
-            return event?["port"].flatMap { Int($0) }
-          }.first
-      }
-      let client = HTTPClient(port: try #require(port, "\(run.log)"))
+      let client = HTTPClient(port: try await run.port())
       #expect(try await client.get("/v2/health/live").status == 200)
       kill(run.process.processIdentifier, signal)
       #expect(run.end() == 0, "\(run.log)")
       // Every line is an event in JSON.
-      for line in run.log.split(separator: "\n") {
-        let event = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String]
-        #expect(event?["level"] != nil && event?["message"] != nil, "\(line)")
-      }
+      #expect(run.events.count == run.log.split(separator: "\n").count)
+      #expect(run.events.allSatisfy { $0["level"] != nil && $0["message"] != nil }, "\(run.log)")
     }
+  }
+
+  @Test func aSignalEndsItWhileModelsAreLoaded() async throws {
+    let models = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "rbn-serving-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: models, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: models) }
+    let count = 200
+    for index in 0..<count {
+      try FileManager.default.createSymbolicLink(
+        at: models.appendingPathComponent("model\(index).rbn"),
+        withDestinationURL: URL(
+          fileURLWithPath: TestServer.fixture("efficientnet-lite0/efficientnet-lite0.rbn")))
+    }
+    let run = try Run([models.path, "--port", "0"])
+    _ = try await run.port()
+    kill(run.process.processIdentifier, SIGTERM)
+    #expect(run.end() == 0, "\(run.log)")
+    #expect(run.events.filter { $0["message"] == "Model loaded" }.count < count)
+    #expect(run.events.allSatisfy { $0["level"] != "error" }, "\(run.log)")
   }
 }
 #endif

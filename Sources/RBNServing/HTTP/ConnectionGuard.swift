@@ -5,20 +5,28 @@ import NIOHTTP1
 import NIOHTTPTypes
 import RBNFormats
 
+/// A request's body was not there in time. It ends the sequence of the body's parts.
+struct SlowBody: Error {}
+
 /// What a connection needs besides requests and answers: an answer in JSON to what is no HTTP, `100 Continue`, and an end
-/// for clients that don't read.
+/// for clients that send too slowly or don't read.
 final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
   typealias OutboundIn = HTTPResponsePart
   typealias OutboundOut = HTTPResponsePart
 
+  private let bodyTime: TimeAmount
   private let writeTime: TimeAmount
+  private var bodyTimeout: Scheduled<Void>?
   /// Requests whose answers have not been written.
   private var unanswered = 0
   private var isReadingRequest = false
 
-  init(writeTime: TimeAmount) { self.writeTime = writeTime }
+  init(bodyTime: TimeAmount, writeTime: TimeAmount) {
+    self.bodyTime = bodyTime
+    self.writeTime = writeTime
+  }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
@@ -29,9 +37,29 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
       }
     case .body: break
-    case .end: isReadingRequest = false
+    case .end:
+      isReadingRequest = false
+      bodyTimeout?.cancel()
+      bodyTimeout = nil
     }
     context.fireChannelRead(data)
+  }
+
+  /// Most requests are there whole by now, and need no timer.
+  func channelReadComplete(context: ChannelHandlerContext) {
+    if isReadingRequest, bodyTimeout == nil {
+      let channel = context.channel
+      bodyTimeout = context.eventLoop.scheduleTask(in: bodyTime) {
+        channel.pipeline.fireErrorCaught(SlowBody())
+      }
+    }
+    context.fireChannelReadComplete()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    bodyTimeout?.cancel()
+    bodyTimeout = nil
+    context.fireChannelInactive()
   }
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -49,7 +77,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     switch error {
-    case is ChannelError, is IOError: context.fireErrorCaught(error)
+    case is ChannelError, is IOError, is SlowBody: context.fireErrorCaught(error)
     // An answer now would be taken for that of a request before.
     case _ where unanswered > (isReadingRequest ? 1 : 0): context.close(promise: nil)
     default: refuse(context, error)

@@ -1,9 +1,9 @@
 #if Serving
 import HTTPTypes
 import Hummingbird
+import NIOCore
 import RBNFormats
 import RBNRuntime
-import Synchronization
 
 /// What each route does.
 final class Endpoints: Sendable {
@@ -15,8 +15,8 @@ final class Endpoints: Sendable {
   /// Reading and writing large bodies is work too, and has no place on a thread that others wait for.
   private let conversions: CallQueue
 
-  /// Bodies up to this size are converted where they are; it takes less than a switch of threads is worth.
-  private static let smallBody = 64 << 10
+  /// JSON up to this size is read and written on the event loop; to take it elsewhere would take longer.
+  private static let smallJSON = 16 << 10
 
   init(
     _ configuration: ServerConfiguration, repository: ModelRepository, metrics: PrometheusRegistry,
@@ -37,19 +37,20 @@ final class Endpoints: Sendable {
     case .page: return page(PackageResources.page_html, "text/html; charset=utf-8")
     case .pageStyle: return page(PackageResources.page_css, "text/css; charset=utf-8")
     case .pageScript: return page(PackageResources.page_js, "text/javascript; charset=utf-8")
-    case .openAPI: return .content(PackageResources.openapi_json, type: "application/json")
+    case .openAPI:
+      return .content(ByteBuffer(bytes: PackageResources.openapi_json), type: "application/json")
     case .metrics:
-      return .content(Array(metrics.text().utf8), type: "text/plain; version=0.0.4; charset=utf-8")
+      return .content(ByteBuffer(string: metrics.text()), type: "text/plain; version=0.0.4; charset=utf-8")
     case .server: return .json(Metadata.server)
     case .live: return .json(["live": true])
     case .ready: return ready()
-    case .repositoryIndex: return try await index(request, deadline)
+    case .repositoryIndex: return try await index(request)
     case .load(let name):
-      _ = try await bodies.withBody(of: request, by: deadline) { try Self.checkJSON($0, configuration) }
+      _ = try await bodies.withBody(of: request) { try Self.checkJSON($0, configuration) }
       try await repository.load(name)
       return .json([:])
     case .unload(let name):
-      _ = try await bodies.withBody(of: request, by: deadline) { try Self.checkJSON($0, configuration) }
+      _ = try await bodies.withBody(of: request) { try Self.checkJSON($0, configuration) }
       try await repository.unload(name)
       return .json([:])
     case .model(let name, let version):
@@ -64,7 +65,7 @@ final class Endpoints: Sendable {
   }
 
   private func page(_ bytes: [UInt8], _ type: String) -> Response {
-    var response = Response.content(bytes, type: type)
+    var response = Response.content(ByteBuffer(bytes: bytes), type: type)
     response.headers[.contentSecurityPolicy] =
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
       + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -78,8 +79,8 @@ final class Endpoints: Sendable {
     return .json(["ready": false, "error": .string(reason)], status: .serviceUnavailable)
   }
 
-  private func index(_ request: Request, _ deadline: ContinuousClock.Instant) async throws -> Response {
-    let onlyReady = try await bodies.withBody(of: request, by: deadline) { bytes in
+  private func index(_ request: Request) async throws -> Response {
+    let onlyReady = try await bodies.withBody(of: request) { bytes in
       try Self.checkJSON(bytes, configuration)?.optionalMember("ready")?.bool() ?? false
     }
     return .json(Metadata.index(repository.index().filter { !onlyReady || $0.state == .ready }))
@@ -107,17 +108,19 @@ final class Endpoints: Sendable {
     let jsonByteCount = try Self.jsonByteCount(request.headers)
     let loaded = try repository.model(name, version: version)
     let limits = configuration.limits
-    return try await bodies.withBody(of: request, by: deadline) { bytes in
-      try admit(loaded)
-      let asked = try await convert(bytes.count) {
+    return try await bodies.withBody(of: request) { bytes in
+      // Early, before the body is converted.
+      try loaded.predictor.checkQueue()
+      let asked = try await convert(jsonByteCount ?? bytes.count, by: deadline) {
         try InferRequest(bytes, jsonByteCount: jsonByteCount, limits: limits)
       }
       let inputs = try Self.inputs(asked, loaded, limits)
+      let outputs = try asked.outputs(of: loaded.model)
       let deadline = min(deadline, asked.timeout.map { ContinuousClock.now + $0 } ?? deadline)
-      let outputs = try await loaded.predictor.predict(inputs, deadline: deadline)
-      let results = Dictionary(zip(loaded.model.outputs, outputs)) { first, _ in first }
-      let answer = try await convert(outputs.reduce(0) { $0 + $1.byteCount }) {
-        try InferResponse(asked, loaded, results)
+      let results = try await loaded.predictor.predict(inputs, deadline: deadline)
+      let textByteCount = outputs.reduce(0) { $0 + ($1.output.isBinary ? 0 : results[$1.index].byteCount) }
+      let answer = try await convert(textByteCount, by: deadline) {
+        try InferResponse(id: asked.id, outputs, loaded, results)
       }
       return Self.response(answer)
     }
@@ -142,12 +145,6 @@ final class Endpoints: Sendable {
         )
       }
     }
-    let known = Set(loaded.model.outputs)
-    for output in request.outputs ?? [] where !known.contains(output.name) {
-      throw ServingError.badRequest(
-        "the model has no output \(output.name.debugDescription): it gives \(loaded.model.outputs.joined(separator: ", "))"
-      )
-    }
     return inputs
   }
 
@@ -169,12 +166,12 @@ final class Endpoints: Sendable {
       throw ServingError.badRequest(
         "the model \(name.debugDescription) can't classify images: \(loaded.classifierProblem ?? "")")
     }
-    return try await bodies.withBody(of: request, by: deadline) { bytes in
+    return try await bodies.withBody(of: request) { bytes in
       guard !bytes.isEmpty else {
         throw ServingError.badRequest("the body is empty: it must be a JPEG or PNG file")
       }
-      try admit(loaded)
-      let input = try await classifier.input(forEncodedImage: bytes)
+      try loaded.predictor.checkQueue()
+      let input = try await Self.within(deadline) { try await classifier.input(forEncodedImage: bytes) }
       let scores = try await loaded.predictor.predict(input, deadline: deadline)
       let classes = try classifier.classifications(of: scores, topK: topK).first ?? []
       return .json(Metadata.classifications(classes, loaded))
@@ -189,17 +186,28 @@ final class Endpoints: Sendable {
     return count
   }
 
-  /// Refuses early what would be refused after its body had been converted.
-  private func admit(_ loaded: LoadedModel) throws {
-    guard loaded.predictor.queueLength < configuration.limits.queue else {
-      throw ServingError.unavailable("\(configuration.limits.queue) requests wait already, as many as may")
-    }
+  private func convert<Result: Sendable>(
+    _ jsonByteCount: Int, by deadline: ContinuousClock.Instant,
+    _ body: @escaping @Sendable () throws -> Result
+  ) async throws -> Result {
+    if jsonByteCount <= Self.smallJSON { return try body() }
+    return try await Self.within(deadline) { [conversions] in try await conversions.run { _ in try body() } }
   }
 
-  private func convert<Result: Sendable>(
-    _ byteCount: Int, _ body: @escaping @Sendable () throws -> Result
+  /// - Throws: `prediction.deadline-exceeded` when `body` still waits at the deadline; what `body` throws.
+  private static func within<Result: Sendable>(
+    _ deadline: ContinuousClock.Instant, _ body: @escaping @Sendable () async throws -> Result
   ) async throws -> Result {
-    byteCount <= Self.smallBody ? try body() : try await conversions.run { _ in try body() }
+    try await withThrowingTaskGroup(of: Result?.self) { group in
+      group.addTask { try await body() }
+      group.addTask {
+        try? await Task.sleep(until: deadline, clock: .continuous)
+        return nil
+      }
+      defer { group.cancelAll() }
+      guard let result = try await group.next() ?? nil else { throw RBNError.deadlineExceeded() }
+      return result
+    }
   }
 }
 #endif

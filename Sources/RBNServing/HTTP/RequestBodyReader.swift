@@ -14,34 +14,29 @@ final class RequestBodyReader: Sendable {
 
   /// Reads the body and hands it to `body`; its bytes count as in flight until that returns.
   ///
-  /// - Throws: 413 for a body over the limit, 408 when it is not there by the deadline, 503 when all bodies together are
-  ///   over their limit; and what `body` throws.
+  /// - Throws: 413 for a body over the limit, 408 for one that comes too slowly, 503 when all bodies together are over
+  ///   their limit; and what `body` throws.
   func withBody<Result: Sendable>(
-    of request: Request, by deadline: ContinuousClock.Instant,
-    _ body: ([UInt8]) async throws -> Result
+    of request: Request, _ body: ([UInt8]) async throws -> Result
   ) async throws -> Result {
-    if let length = request.headers[.contentLength].flatMap({ Int($0) }) { try check(length) }
+    let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+    try check(length)
     let share = Share(self)
     defer { share.end() }
-    let bytes = try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
-      group.addTask { try await self.collect(request.body, share) }
-      group.addTask {
-        try? await Task.sleep(until: deadline, clock: .continuous)
-        return nil
-      }
-      defer { group.cancelAll() }
-      return try await group.next() ?? nil
-    }
-    guard let bytes else {
+    do {
+      let bytes = try await collect(request.body, length, share)
+      return try await body(bytes)
+    } catch is SlowBody {
       var error = ServingError(.requestTimeout, "the request's body came too slowly")
       error.closesConnection = true
       throw error
     }
-    return try await body(bytes)
   }
 
-  private func collect(_ body: RequestBody, _ share: Share) async throws -> [UInt8] {
+  private func collect(_ body: RequestBody, _ length: Int, _ share: Share) async throws -> [UInt8] {
     var bytes: [UInt8] = []
+    // What a client says will come costs no memory before it comes, beyond this.
+    bytes.reserveCapacity(min(max(length, 0), 1 << 20))
     for try await part in body {
       try check(bytes.count + part.readableBytes)
       guard share.add(part.readableBytes) else {

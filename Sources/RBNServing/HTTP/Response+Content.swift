@@ -6,15 +6,14 @@ import RBNFormats
 
 extension Response {
   static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
-    content(Array(value.text().utf8), type: "application/json", status: status)
+    content(ByteBuffer(string: value.text()), type: "application/json", status: status)
   }
 
-  static func content(_ bytes: [UInt8], type: String, status: HTTPResponse.Status = .ok) -> Response {
+  static func content(_ body: ByteBuffer, type: String, status: HTTPResponse.Status = .ok) -> Response {
     var headers = HTTPFields()
     headers[.contentType] = type
     headers[.xContentTypeOptions] = "nosniff"
-    return Response(
-      status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: body))
   }
 }
 #endif

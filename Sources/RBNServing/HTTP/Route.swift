@@ -26,7 +26,8 @@ enum Route: Hashable, Sendable {
   init?(path: String) {
     var parts: [String] = []
     for part in path.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
-      guard let part = String(part).removingPercentEncoding else { return nil }
+      let isPlain = !part.utf8.contains(UInt8(ascii: "%"))
+      guard let part = isPlain ? String(part) : String(part).removingPercentEncoding else { return nil }
       parts.append(part)
     }
     if parts.last == "" { parts.removeLast() }

@@ -24,16 +24,12 @@ struct ServerResponder: HTTPResponder {
     let start = ContinuousClock.now
     let route = Route(path: request.uri.path)
     let identity = RequestIdentity(request.headers)
-    var logger = logger
-    logger[metadataKey: "request_id"] = "\(identity.requestID)"
-    logger[metadataKey: "trace_id"] = "\(identity.trace.traceID)"
-    logger[metadataKey: "span_id"] = "\(identity.trace.spanID)"
     metrics.began()
     var response: Response
     var failure: ServingError?
     do {
       response = try await identity.withSpan(route, request) {
-        try await answer(request, route, deadline: start + configuration.limits.requestTime)
+        try await answer(request, route, deadline: start + configuration.limits.resultTime)
       }
     } catch let error as HTTPParserError {
       // Hummingbird answers it and closes the connection.
@@ -42,7 +38,7 @@ struct ServerResponder: HTTPResponder {
     } catch {
       let seen = ServingError(error)
       if seen.status == .internalServerError {
-        logger.error("A request failed", metadata: ["error": "\(error)"])
+        logger.error("A request failed", metadata: identity.metadata.merging(["error": "\(error)"]) { $1 })
       }
       failure = seen
       response = .json(["error": .string(seen.message)], status: seen.status)
@@ -56,7 +52,11 @@ struct ServerResponder: HTTPResponder {
     response.headers[.traceResponse] = identity.trace.header
     let duration = ContinuousClock.now - start
     metrics.ended(route, request.method, response.status.code, duration)
-    log(request, route, response.status.code, duration, failure, logger)
+    let status = response.status.code
+    // The line is written when the answer has been.
+    context.channel.eventLoop.execute { [failure] in
+      log(request, route, status, duration, failure, identity)
+    }
     return request.method == .head ? response.createHeadResponse() : response
   }
 
@@ -83,17 +83,18 @@ struct ServerResponder: HTTPResponder {
 
   private func log(
     _ request: Request, _ route: Route?, _ status: Int, _ duration: Duration, _ failure: ServingError?,
-    _ logger: Logger
+    _ identity: RequestIdentity
   ) {
     let level: Logger.Level =
       switch route {
       case .live, .ready, .metrics: status < 400 ? .debug : .info
       default: status < 500 ? .info : .warning
       }
-    var metadata: Logger.Metadata = [
-      "method": "\(request.method)", "path": "\(request.uri.path)", "status": "\(status)",
-      "milliseconds": "\(Double(duration.nanoseconds / 1000) / 1000)",
-    ]
+    var metadata = identity.metadata
+    metadata["method"] = "\(request.method)"
+    metadata["path"] = "\(request.uri.path)"
+    metadata["status"] = "\(status)"
+    metadata["milliseconds"] = "\(Double(duration.nanoseconds / 1000) / 1000)"
     if let failure { metadata["error"] = "\(failure.message)" }
     logger.log(level: level, "Request", metadata: metadata)
   }

@@ -2,6 +2,7 @@
 import HTTPTypes
 import Hummingbird
 import Instrumentation
+import Logging
 import Tracing
 
 /// By what a request is known: its own id, and its place in a trace.
@@ -9,10 +10,8 @@ struct RequestIdentity: Sendable {
   /// `X-Request-ID` as the client gave it, or a new one.
   let requestID: String
   let trace: TraceContext
-  private let headers: HTTPFields
 
   init(_ headers: HTTPFields) {
-    self.headers = headers
     let given = headers[.xRequestID] ?? ""
     let isPlain =
       (1...128).contains(given.count)
@@ -20,8 +19,13 @@ struct RequestIdentity: Sendable {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
           || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || "-_.:".utf8.contains(byte)
       }
-    requestID = isPlain ? given : TraceContext.hex(16)
+    requestID = isPlain ? given : TraceContext.hex(words: 2)
     trace = headers[.traceParent].flatMap { TraceContext(parent: $0) } ?? TraceContext()
+  }
+
+  /// What every event of the request carries.
+  var metadata: Logger.Metadata {
+    ["request_id": "\(requestID)", "trace_id": "\(trace.traceID)", "span_id": "\(trace.spanID)"]
   }
 
   /// Runs `body` in a span of the tracer that the process was bootstrapped with, as a child of the client's span.
@@ -29,7 +33,7 @@ struct RequestIdentity: Sendable {
     _ route: Route?, _ request: Request, _ body: () async throws -> Result
   ) async throws -> Result {
     var context = ServiceContext.current ?? .topLevel
-    InstrumentationSystem.instrument.extract(headers, into: &context, using: HeaderExtractor())
+    InstrumentationSystem.instrument.extract(request.headers, into: &context, using: HeaderExtractor())
     let path = route?.template ?? "unknown"
     return try await Tracing.withSpan(
       "\(request.method) \(path)", context: context, ofKind: .server
@@ -59,8 +63,8 @@ struct TraceContext: Hashable, Sendable {
 
   /// A new trace.
   init() {
-    traceID = Self.hex(16)
-    spanID = Self.hex(8)
+    traceID = Self.hex(words: 2)
+    spanID = Self.hex(words: 1)
     flags = "00"
   }
 
@@ -77,19 +81,18 @@ struct TraceContext: Hashable, Sendable {
       parts[1].contains(where: { $0 != "0" }), parts[2].contains(where: { $0 != "0" })
     else { return nil }
     traceID = parts[1]
-    spanID = Self.hex(8)
+    spanID = Self.hex(words: 1)
     flags = parts[3]
   }
 
   /// The `traceparent` of what this span asks of others.
   var header: String { "00-\(traceID)-\(spanID)-\(flags)" }
 
-  /// Random bytes in hexadecimal.
-  static func hex(_ byteCount: Int) -> String {
-    var generator = SystemRandomNumberGenerator()
-    return (0..<byteCount).map { _ in
-      let digits = String(UInt8.random(in: 0...255, using: &generator), radix: 16)
-      return digits.count == 1 ? "0" + digits : digits
+  /// Random words of 8 bytes, 16 hexadecimal digits each.
+  static func hex(words: Int) -> String {
+    (0..<words).map { _ in
+      let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
     }.joined()
   }
 }

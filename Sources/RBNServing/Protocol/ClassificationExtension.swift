@@ -1,4 +1,5 @@
 #if Serving
+import NIOCore
 import RBNRuntime
 
 /// Triton's classification extension: in place of a tensor of scores, the largest of each row as `score:index:label`.
@@ -35,14 +36,11 @@ struct ClassificationExtension {
     }
   }
 
-  /// The texts as elements of BYTES: each its length in 4 bytes, little-endian, and its UTF-8.
-  func append(to bytes: inout [UInt8]) {
+  /// Writes the texts as elements of BYTES: each its length in 4 bytes, little-endian, and its UTF-8.
+  func write(to buffer: inout ByteBuffer) {
     for text in texts {
-      let utf8 = Array(text.utf8)
-      withUnsafeBytes(of: UInt32(truncatingIfNeeded: utf8.count).littleEndian) {
-        bytes.append(contentsOf: $0)
-      }
-      bytes += utf8
+      buffer.writeInteger(UInt32(truncatingIfNeeded: text.utf8.count), endianness: .little)
+      buffer.writeString(text)
     }
   }
 }

@@ -77,6 +77,21 @@ struct InferRequest: Sendable {
     }
   }
 
+  /// The outputs to give, each with its place among the model's: those that are asked for, or all.
+  ///
+  /// - Throws: 400 for an output that the model has not.
+  func outputs(of model: Model) throws -> [(output: Output, index: Int)] {
+    let all = model.outputs
+    let asked = outputs ?? all.map { Output(name: $0, isBinary: isBinaryByDefault, classCount: nil) }
+    return try asked.map { output in
+      guard let index = all.firstIndex(of: output.name) else {
+        throw ServingError.badRequest(
+          "the model has no output \(output.name.debugDescription): it gives \(all.joined(separator: ", "))")
+      }
+      return (output, index)
+    }
+  }
+
   private static func tensor(_ node: JSONNode, _ binary: inout BinaryPart) throws -> Tensor {
     let typeNode = try node.member("datatype")
     let typeName = try typeNode.string()

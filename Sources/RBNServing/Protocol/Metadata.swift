@@ -11,13 +11,12 @@ enum Metadata {
   ]
 
   static func model(_ loaded: LoadedModel, versions: [String]) -> JSONValue {
-    let model = loaded.model
-    return [
+    [
       "name": .string(loaded.key.name),
       "versions": .array(versions.map { .string($0) }),
       "platform": "swift_rbn",
-      "inputs": .array(model.inputs.map(tensor)),
-      "outputs": .array(model.outputDescriptions.map(tensor)),
+      "inputs": .array(loaded.model.inputs.map(tensor)),
+      "outputs": .array(loaded.outputs.map(tensor)),
     ]
   }
 

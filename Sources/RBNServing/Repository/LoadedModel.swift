@@ -6,7 +6,8 @@ import RBNRuntime
 /// A model that answers requests. Requests hold it while they run, so that another can take its place meanwhile.
 final class LoadedModel: Sendable {
   let key: ModelKey
-  let fingerprint: ModelFolder.Fingerprint
+  /// What it gives: found out once, for clients that ask again and again.
+  let outputs: [TensorDescription]
   let predictor: BatchingPredictor
   /// Nil for networks that don't classify images, or whose file doesn't say how an image becomes the input.
   let classifier: ImageClassifier?
@@ -23,13 +24,11 @@ final class LoadedModel: Sendable {
     metrics: any MetricsFactory
   ) async throws {
     key = entry.key
-    fingerprint = entry.fingerprint
     let model = try await Model.load(contentsOf: entry.path, options: configuration.modelOptions)
-    var batching = BatchingPredictor.Configuration()
-    batching.largestBatch = configuration.largestBatch
-    batching.longestWait = configuration.longestWait
-    batching.queueLimit = configuration.limits.queue
+    outputs = model.outputDescriptions
+    var batching = configuration.batching
     batching.name = entry.key.name
+    batching.version = entry.key.version
     batching.logger = logger
     batching.metricsFactory = metrics
     predictor = try await BatchingPredictor(model: model, configuration: batching)

@@ -76,8 +76,8 @@ struct BatchArguments: ParsableArguments {
   var threads: Int?
 
   func apply(to configuration: inout ServerConfiguration) throws {
-    configuration.largestBatch = largestBatch
-    configuration.longestWait = try Seconds.duration(longestWait / 1000, "--longest-wait")
+    configuration.batching.largestBatch = largestBatch
+    configuration.batching.longestWait = try Seconds.duration(longestWait / 1000, "--longest-wait")
     configuration.threads = threads
   }
 }
@@ -120,7 +120,7 @@ struct LimitArguments: ParsableArguments {
     configuration.limits.jsonDepth = maxJSONDepth
     configuration.limits.bodyBytesInFlight = try bytes(maxBodiesInFlight, "--max-bodies-in-flight")
     configuration.limits.rows = maxRows
-    configuration.limits.queue = maxQueue
+    configuration.batching.queueLimit = maxQueue
     configuration.limits.requestTime = try Seconds.duration(requestTime, "--request-time")
     configuration.limits.idleTime = try Seconds.duration(idleTime, "--idle-time")
     configuration.limits.connections = maxConnections
