@@ -71,7 +71,9 @@ public struct InferenceServer: Service {
       idleTimeout: idleTime,
       httpDecoderConfiguration: .init(
         maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 100))
-    let http1 = HTTPServerBuilder.http1(configuration: connection)
+    let http1 = HTTPServerBuilder { responder in
+      EventLoopChannel(base: HTTP1Channel(responder: responder, configuration: connection))
+    }
     let server = try configuration.tls.map { try $0.server(over: http1) } ?? http1
     let (logger, onListening) = (logger, onListening)
     return Application(
