@@ -4,19 +4,11 @@ import Testing
 /// `tools/array_job.sh`, which shares out a list of images to the tasks of an array job.
 @Suite struct ArrayJobTests {
   private static func shell(_ script: String, _ folder: URL) throws -> Int32 {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/bash")
-    process.arguments = ["-c", script]
-    process.currentDirectoryURL = folder
-    process.environment = ProcessInfo.processInfo.environment.merging([
-      "RBN": Command.executable.path, "JOB": Command.root.appendingPathComponent("tools/array_job.sh").path,
-      "MODEL": Command.fixture("digits/digits-rbn.rbn"),
-    ]) { $1 }
-    process.standardOutput = FileHandle.nullDevice
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    return process.terminationStatus
+    let job = Command.root.appendingPathComponent("tools/array_job.sh").path
+    let model = Command.fixture("digits/digits-rbn.rbn")
+    return try Command.shell(
+      "export RBN; JOB='\(job)'; MODEL='\(model)'; cd '\(folder.path)' || exit; \(script)"
+    ).status
   }
 
   @Test func theTasksTogetherGiveWhatOneRunGives() throws {
