@@ -12,8 +12,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+checks=(clients openapi deployment page)
 part="${1:-all}"
+case " all none ${checks[*]} " in
+  *" $part "*) ;;
+  *)
+    echo "there is no check named $part: it is one of ${checks[*]}, or all" >&2
+    exit 2
+    ;;
+esac
 venv=".venv-serving"
+python3 -c 'import ensurepip, venv' 2>/dev/null || tools/install_dependencies.sh python3 python3-venv
+command -v openssl >/dev/null || tools/install_dependencies.sh openssl
 if ! cmp -s tools/serving/requirements.txt "$venv/requirements.txt"; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tools/serving/requirements.txt || {
@@ -23,7 +33,7 @@ if ! cmp -s tools/serving/requirements.txt "$venv/requirements.txt"; then
   cp tools/serving/requirements.txt "$venv/requirements.txt"
 fi
 
-for check in clients openapi deployment page; do
+for check in "${checks[@]}"; do
   if [ "$part" != all ] && [ "$part" != "$check" ]; then continue; fi
   echo "== $check"
   if [ "$check" = page ] && ! { command -v chromium && command -v chromedriver; } >/dev/null; then

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that swift-rbn is built with, those that are missing.
+# Installs the Debian packages that swift-rbn is built with, and those that are named, as far as they are missing.
 set -euo pipefail
 
-packages=(libzip-dev libjson-c-dev libssl-dev libturbojpeg0-dev libspng-dev libdeflate-dev pkg-config)
+packages=(libzip-dev libjson-c-dev libssl-dev libturbojpeg0-dev libspng-dev libdeflate-dev pkg-config "$@")
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

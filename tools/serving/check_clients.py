@@ -8,8 +8,10 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Callable
 
 import httpx
@@ -146,8 +148,8 @@ async def check_kserve(server: Server) -> None:
 
 
 def check_tls_and_token() -> None:
-    with Server(models={}) as plain:
-        folder = plain.folder
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         certificate, key, token = folder / "cert.pem", folder / "key.pem", folder / "token"
         token.write_text("a-token-of-the-check\n")
         subprocess.run(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import base64
 import sys
+import tempfile
 from pathlib import Path
 
 from selenium import webdriver
@@ -105,8 +106,8 @@ def main() -> int:
         assert not failures, failures
         print("no request to anyone else, no error in the console")
         driver.quit()
-    with Server(models=MODELS) as plain:
-        path = plain.folder / "token"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "token")
         path.write_text(token)
         with Server("--bearer-token-file", str(path), models=MODELS) as server:
             driver = browser()

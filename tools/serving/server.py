@@ -11,7 +11,6 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
-from typing import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures"
@@ -32,7 +31,13 @@ def executable() -> Path:
 class Server:
     """A running server on a folder of its own; use it in a `with` statement."""
 
-    def __init__(self, *options: str, models: dict[str, Path] | None = None, scheme: str = "http") -> None:
+    def __init__(
+        self,
+        *options: str,
+        models: dict[str, Path] | None = None,
+        scheme: str = "http",
+        start_seconds: float = 120,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rbn-server-"))
         self.models = self.folder / "models"
         self.models.mkdir()
@@ -41,7 +46,11 @@ class Server:
         self.log_path = self.folder / "log"
         self.options = options
         self.scheme = scheme
+        self.start_seconds = start_seconds
         self.port = 0
+        self.loaded = 0
+        """How often a model has been loaded, as of the last `events`."""
+        self.seen_bytes = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def put(self, source: Path, name: str) -> None:
@@ -51,9 +60,17 @@ class Server:
         shutil.copy(source, target.with_name("." + target.name))
         os.replace(target.with_name("." + target.name), target)
 
-    def events(self) -> Iterator[dict[str, str]]:
-        for line in self.log_path.read_text(encoding="utf-8").splitlines():
-            yield json.loads(line)
+    def events(self) -> list[dict[str, str]]:
+        """What the server has logged since this was last asked."""
+        with self.log_path.open("rb") as log:
+            log.seek(self.seen_bytes)
+            text = log.read()
+        # The last line may still be being written.
+        whole = text[: text.rfind(b"\n") + 1]
+        self.seen_bytes += len(whole)
+        events = [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
+        self.loaded += sum(event["message"] == "Model loaded" for event in events)
+        return events
 
     @property
     def address(self) -> str:
@@ -70,19 +87,27 @@ class Server:
         return 0
 
     def __enter__(self) -> Server:
+        try:
+            self.start()
+        except BaseException:
+            # Of what does not enter, nobody else sees the end.
+            self.__exit__()
+            raise
+        return self
+
+    def start(self) -> None:
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(executable()), str(self.models), "--port", "0", *self.options],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + self.start_seconds
         while time.monotonic() < deadline and self.process.poll() is None:
-            ports = [event["port"] for event in self.events() if event["message"] == "Listening"]
-            loaded = [event for event in self.events() if event["message"] == "Model loaded"]
-            if ports and len(loaded) == len(list(self.models.glob("*"))):
-                self.port = int(ports[0])
-                return self
+            for event in self.events():
+                self.port = int(event["port"]) if event["message"] == "Listening" else self.port
+            if self.port and self.loaded == len(list(self.models.glob("*"))):
+                return
             time.sleep(0.05)
         raise SystemExit(f"the server did not start:\n{self.log_path.read_text(encoding='utf-8')}")
 
