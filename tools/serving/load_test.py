@@ -98,11 +98,19 @@ def bench(source: Path, shape: tuple[int, ...], seconds: float) -> float:
     return json.loads(output)["bench"]["latency"]["median"]
 
 
+def batch_rows(server: Server) -> np.ndarray:
+    """The rows of all batches so far, and the number of batches."""
+    text = get(f"{server.url}/metrics")
+    return np.array([metric(text, "rbn_batch_rows_sum"), metric(text, "rbn_batch_rows_count")])
+
+
 def batching(name: str, source: Path, shape: tuple[int, ...], seconds: float) -> dict:
     """The throughput of 16 clients with batches and without, and the latency of one beside that without a server, in turns."""
     rates: dict[str, list[float]] = {"together": [], "apart": []}
     options = {"together": ["--largest-batch", "16"], "apart": ["--largest-batch", "1"]}
     alone, without_server = [], []
+    # The rows of the batches that 16 clients made, and the number of those batches.
+    batches = np.zeros(2)
     models = {f"{name}{source.suffix}": source}
     with Server(*options["together"], models=models) as together, Server(*options["apart"], models=models) as apart:
         servers = {"together": together, "apart": apart}
@@ -111,16 +119,16 @@ def batching(name: str, source: Path, shape: tuple[int, ...], seconds: float) ->
             wrk(server, name, lengths[kind], 16, 2)
         for _ in range(5):
             for kind, server in servers.items():
+                before = batch_rows(together)
                 rates[kind].append(wrk(server, name, lengths[kind], 16, seconds)["rate"])
+                batches += batch_rows(together) - before
             alone.append(wrk(together, name, lengths["together"], 1, seconds)["p50"])
             without_server.append(bench(source, shape, seconds))
-        text = get(f"{together.url}/metrics")
-        rows = metric(text, "rbn_batch_rows_sum") / max(metric(text, "rbn_batch_rows_count"), 1)
     return {
         "rates": rates,
         "rate": float(np.median(rates["together"])),
         "gain": float(np.median(np.array(rates["together"]) / np.array(rates["apart"]))),
-        "mean_batch": rows,
+        "mean_batch": float(batches[0] / max(batches[1], 1)),
         "median_ms": float(np.median(alone)),
         "bench_median_ms": float(np.median(without_server)),
         "cost_of_http": float(np.median(np.array(alone) / np.array(without_server))),
