@@ -5,6 +5,7 @@
 #   tools/check_server.sh               all of it
 #   tools/check_server.sh clients       only the clients
 #   tools/check_server.sh openapi       only schemathesis
+#   tools/check_server.sh all 10        all, with 10 examples of each request that schemathesis makes instead of 40
 #   tools/check_server.sh deployment    only the files in tools/deploy
 #   tools/check_server.sh page          only the page
 # RBN_SERVER names another executable than the one in .build/release. Where Chromium is not installed, the page is skipped; where
@@ -40,5 +41,7 @@ for check in "${checks[@]}"; do
     echo "SKIPPED: the page needs a browser: apt-get install chromium chromium-driver" >&2
     continue
   fi
-  "$venv/bin/python" "tools/serving/check_$check.py"
+  arguments=()
+  if [ "$check" = openapi ]; then arguments=("${2:-40}"); fi
+  "$venv/bin/python" "tools/serving/check_$check.py" "${arguments[@]}"
 done
