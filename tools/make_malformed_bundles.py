@@ -116,6 +116,8 @@ def manifests(made):
     entries["labels.txt"] = b"\xff\xfe\n"
     labelled = {**manifest(entries), "labels": "labels.txt"}
     made.add("bundle-labels-not-utf8", bundle(entries, labelled), "bundle.malformed")
+    entries["labels.txt"] = b"\n" * (2**17 + 1)
+    made.add("bundle-labels-too-many", bundle(entries, {**manifest(entries), "labels": "labels.txt"}), "bundle.malformed")
 
 
 def tensors(made):
@@ -165,6 +167,7 @@ def json_texts(made):
     made.with_text("number-with-plus", malformed, b'{"a": +1}')
     made.with_text("nested-too-deeply", "json.limit", b"[" * 4000 + b"]" * 4000)
     made.with_text("too-many-arrays", "json.limit", b"[" + b"[]," * 110_000 + b"[]]")
+    made.with_text("number-of-too-many-digits", "json.limit", b"[0." + b"1" * 2000 + b"]")
     made.with_text("not-an-object", "json.unexpected-value", b"[]")
 
 
@@ -183,6 +186,9 @@ def graphs(made):
                     lambda g: g["nodes"].append(unary("z", "relu", outputs=["z", "w"])))
     made.with_graph("input-of-float16", malformed, lambda g: g["inputs"][0].update(dtype="float16"))
     made.with_graph("input-of-another-dtype", "bundle.malformed", lambda g: g["inputs"][0].update(dtype="int64"))
+    resize = {"output_size": [2, 2], "scale_factors": [1e-300, 1e-300], "align_corners": False}
+    made.with_graph("scale-next-to-zero", attribute,
+                    lambda g: g["nodes"].append(unary("z", "relu", "aten.upsample_bilinear2d.vec", attributes=resize)))
     made.with_graph("example-too-short", malformed, lambda g: g["inputs"][0].update(example_shape=[1, 2]))
     made.with_graph("example-negative", malformed, lambda g: g["inputs"][0].update(example_shape=[-1, 2, 4, 4]))
     made.with_graph("example-overflows", malformed,
