@@ -48,11 +48,13 @@ public struct InferenceServer: Service {
     // A folder that can't be read, or a certificate that isn't one, is better known before than after listening.
     _ = try ModelFolder(path: configuration.modelsPath).scan()
     let application = try application()
-    var services: [any Service] = [application, ModelLoading(repository: repository, readiness: readiness)]
+    var services: [any Service] = [application]
     if let interval = configuration.pollInterval {
       services.append(RepositoryWatcher(repository: repository, interval: interval, logger: logger))
     }
-    // Services end in reverse order: first the gate tells that the server is going, last the connections close.
+    // Services end in reverse order: first the gate tells that the server is going, then loading stops, for which the watcher
+    // may be waiting; last the connections close.
+    services.append(ModelLoading(repository: repository, readiness: readiness))
     services.append(DrainGate(readiness: readiness, delay: configuration.drainDelay))
     var group = ServiceGroupConfiguration(services: services, logger: logger)
     group.maximumGracefulShutdownDuration = configuration.drainDelay + configuration.drainTime

@@ -107,8 +107,10 @@ import Testing
         withDestinationURL: URL(
           fileURLWithPath: TestServer.fixture("efficientnet-lite0/efficientnet-lite0.rbn")))
     }
-    let run = try Run([models.path, "--port", "0"])
+    // With a watcher that waits for the loading to end.
+    let run = try Run([models.path, "--port", "0", "--poll-interval", "0.05"])
     _ = try await run.port()
+    try await Task.sleep(for: .milliseconds(500))
     kill(run.process.processIdentifier, SIGTERM)
     #expect(run.end() == 0, "\(run.log)")
     #expect(run.events.filter { $0["message"] == "Model loaded" }.count < count)
