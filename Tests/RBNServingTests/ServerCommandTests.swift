@@ -53,6 +53,18 @@ import Testing
 
     var log: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
 
+    /// Sends SIGTERM when the log has so many lines with a text: from a process of its own, since the threads of the tests may
+    /// all be busy.
+    func terminate(when count: Int, of text: String) throws {
+      let shell = Process()
+      shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+      let script = """
+        until [ "$(grep -c "$1" "$2")" -ge "$3" ]; do kill -0 "$0" || exit; sleep 0.05; done; kill -TERM "$0"
+        """
+      shell.arguments = ["-c", script, "\(process.processIdentifier)", text, errors.path, "\(count)"]
+      try shell.run()
+    }
+
     /// The exit status; the negative of a signal's number.
     func end() -> Int32 {
       process.waitUntilExit()
@@ -109,9 +121,7 @@ import Testing
     }
     // With a watcher that waits for the loading to end.
     let run = try Run([models.path, "--port", "0", "--poll-interval", "0.05"])
-    _ = try await run.port()
-    try await Task.sleep(for: .milliseconds(500))
-    kill(run.process.processIdentifier, SIGTERM)
+    try run.terminate(when: 3, of: "Model loaded")
     #expect(run.end() == 0, "\(run.log)")
     #expect(run.events.filter { $0["message"] == "Model loaded" }.count < count)
     #expect(run.events.allSatisfy { $0["level"] != "error" }, "\(run.log)")
