@@ -17,6 +17,7 @@ HEADER = (
     f"{'rbn-f64':>8} {'f32-f64':>8} {'top-1':>6} {'time':>5}"
 )
 _SCHEMA = 2
+_NORM_TITLES = {"bn": "BatchNorm", "rbn": "RBN"}
 
 Key = tuple[str, str, str, tuple[int, ...]]
 
@@ -120,6 +121,13 @@ def write(path: Path, results: Iterable[Result], tolerance: float) -> None:
     temporary.replace(path)
 
 
+def _form(form: str, results: Sequence[Result]) -> str:
+    """A form's name, with its norm where it was compared with one norm of two."""
+    norms = {r.norm for r in results}
+    present = {r.norm for r in results if r.form == form}
+    return form if present == norms else f"{form} ({', '.join(_NORM_TITLES[norm] for norm in sorted(present))})"
+
+
 def table(results: Sequence[Result]) -> str:
     """The table of networks for people: one row a network."""
     rows = ["| network | norms | exports | operators → steps | largest error | time, PyTorch ÷ rbn |", "|---|---|---|---|---|---|"]
@@ -127,10 +135,10 @@ def table(results: Sequence[Result]) -> str:
         mine = [result for result in results if result.network == name and result.passed]
         if not mine:
             continue
-        norms = ", ".join(label for norm, label in (("bn", "BatchNorm"), ("rbn", "RBN")) if any(r.norm == norm for r in mine))
+        norms = ", ".join(label for norm, label in _NORM_TITLES.items() if any(r.norm == norm for r in mine))
         if not any(r.norm == "rbn" for r in mine):
             norms = "as published"
-        forms = ", ".join(form for form in FORMS if any(r.form == form for r in mine))
+        forms = ", ".join(_form(form, mine) for form in FORMS if any(r.form == form for r in mine))
         counts = ", ".join(
             f"{r.operators} → {r.steps}" for r in mine if r.form == "default" and r.operators is not None
         )
