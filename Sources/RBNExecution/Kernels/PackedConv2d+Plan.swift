@@ -185,9 +185,9 @@ private struct DirectConv2dPlan: PlannedConv2d {
     _ index: Int, _ window: rbn_window, output: UnsafeMutablePointer<Float>, _ epilogue: Conv2dEpilogue,
     partialSums: UnsafeMutablePointer<Float>?, table: UnsafeMutableRawPointer
   ) {
-    // Panels change slowest within an instance: threads that work side by side share weights.
-    let (rest, pixelRun) = index.quotientAndRemainder(dividingBy: runsPerInstance)
-    let (instance, panelRun) = rest.quotientAndRemainder(dividingBy: runsOfPanels)
+    // Panels change fastest within an instance: rows that lie side by side are one thread's, as they were in the layer before.
+    let (rest, panelRun) = index.quotientAndRemainder(dividingBy: runsOfPanels)
+    let (instance, pixelRun) = rest.quotientAndRemainder(dividingBy: runsPerInstance)
     let first = pixelRun * split.pixels
     let count = min(split.pixels, pixels - first)
     let p = conv.parameters

@@ -18,7 +18,8 @@ package struct ThreadPool: Sendable {
   /// Calls `body(index, worker)` once for every index in `0 ..< count`, on several threads at once; returns when all
   /// calls have returned.
   ///
-  /// Indices are claimed one at a time. `worker` is in `0 ..< threads` and no two concurrent calls of one loop share
+  /// A worker claims indices one at a time, first of its own share of neighbours, then of the others' (``IndexShares``); what
+  /// is near in memory should be near in the loop. `worker` is in `0 ..< threads` and no two concurrent calls of one loop share
   /// it, which makes it an index of scratch memory. The calling thread takes part as worker 0, so a loop never waits
   /// for workers that are busy elsewhere. A loop inside of a loop's body runs on the thread that starts it.
   package func parallelFor(count: Int, _ body: (_ index: Int, _ worker: Int) -> Void) {

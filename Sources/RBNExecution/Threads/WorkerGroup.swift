@@ -21,13 +21,12 @@ final class WorkerGroup: Sendable {
 
   /// One call of `ThreadPool.parallelFor`. Reused when it has ended, so that a loop allocates nothing.
   ///
-  /// Everything but `next` is read and written under the group's lock, or, as `body` and `count`, written before
-  /// workers can see the loop and cleared after the last has left.
+  /// Everything but `shares` and `inside` is read and written under the group's lock, or, as `body` and `processor`, written
+  /// before workers can see the loop and not again until the last has left.
   private final class Loop: @unchecked Sendable {
-    let next = Atomic<Int>(0)
-    /// Workers inside of the loop; written under the lock, read without it only to decide to stop waiting.
+    let shares = IndexShares()
+    /// Workers inside of the loop; they join under the lock and leave without it.
     let inside = Atomic<Int>(0)
-    var count = 0
     var body = rbn_loop_body()
     /// The processor that the caller ran on.
     var processor: Int32 = -1
@@ -38,14 +37,18 @@ final class WorkerGroup: Sendable {
 
     /// Claims indices until there are none left.
     func work(as worker: Int) {
-      while true {
-        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard index < count else { return }
-        rbn_call_loop_body(body, index, worker)
-      }
+      while let index = shares.claim(for: worker) { rbn_call_loop_body(body, index, worker) }
     }
 
-    var isExhausted: Bool { next.load(ordering: .relaxed) >= count }
+    /// Takes one of the open places; gives the worker's number.
+    func join() -> Int {
+      openPlaces -= 1
+      joined += 1
+      inside.add(1, ordering: .relaxed)
+      return joined
+    }
+
+    var isInUse: Bool { inside.load(ordering: .sequentiallyConsistent) > 0 }
   }
 
   private struct State {
@@ -53,7 +56,6 @@ final class WorkerGroup: Sendable {
     var spare: [Loop] = []
     var workerCount = 0
     var sleeping = 0
-    var callersWaiting = 0
   }
 
   private let lock = ConditionLock()
@@ -61,6 +63,8 @@ final class WorkerGroup: Sendable {
   private nonisolated(unsafe) var state = State()
   /// Changes whenever a loop is added, for workers that spin.
   private let generation = Atomic<Int>(0)
+  /// Callers that sleep until a loop's workers have left.
+  private let callersWaiting = Atomic<Int>(0)
 
   /// Never inlined: what `body` changes must be looked up again after the call, whatever the optimiser knows of it.
   @inline(never)
@@ -84,18 +88,18 @@ final class WorkerGroup: Sendable {
 
   private func begin(count: Int, threads: Int, _ body: rbn_loop_body) -> Loop {
     lock.lock()
-    defer { lock.unlock() }
     while state.workerCount < threads - 1, startWorker() { state.workerCount += 1 }
     let loop = state.spare.popLast() ?? Loop()
-    loop.next.store(0, ordering: .relaxed)
-    loop.count = count
+    loop.shares.divide(count, among: threads)
     loop.body = body
     loop.processor = rbn_current_processor()
     loop.openPlaces = threads - 1
     loop.joined = 0
     state.loops.append(loop)
-    generation.add(1, ordering: .releasing)
     for _ in 0..<min(threads - 1, state.sleeping) { lock.signal(.work) }
+    lock.unlock()
+    // Last, so that the workers that it calls find the lock free.
+    generation.add(1, ordering: .releasing)
     return loop
   }
 
@@ -103,13 +107,13 @@ final class WorkerGroup: Sendable {
   private func end(_ loop: Loop) {
     lock.lock()
     state.loops.removeAll { $0 === loop }
-    if loop.inside.load(ordering: .relaxed) > 0 {
+    if loop.isInUse {
       lock.unlock()
-      spin { loop.inside.load(ordering: .acquiring) == 0 }
+      spin { !loop.isInUse }
       lock.lock()
-      state.callersWaiting += 1
-      while loop.inside.load(ordering: .relaxed) > 0 { lock.wait(.end) }
-      state.callersWaiting -= 1
+      callersWaiting.add(1, ordering: .sequentiallyConsistent)
+      while loop.isInUse { lock.wait(.end) }
+      callersWaiting.subtract(1, ordering: .sequentiallyConsistent)
     }
     loop.body = rbn_loop_body()
     state.spare.append(loop)
@@ -146,58 +150,65 @@ final class WorkerGroup: Sendable {
 
   private func workForever() {
     _ = rbn_set_in_parallel_loop(1)
-    var hasSpun = false
-    lock.lock()
     while true {
-      if let loop = openLoop() {
-        loop.openPlaces -= 1
-        loop.joined += 1
-        let worker = loop.joined
-        let processor = loop.processor
-        loop.inside.add(1, ordering: .relaxed)
-        lock.unlock()
+      lock.lock()
+      let seen = generation.load(ordering: .relaxed)
+      let loop = openLoop()
+      let worker = loop?.join()
+      let mayBeMore = state.loops.count > 1
+      lock.unlock()
+      if let loop, let worker {
         // Schedulers like to wake a thread beside the one that woke it, and may leave them together for a whole call.
+        let processor = loop.processor
         if processor >= 0, rbn_current_processor() == processor { rbn_leave_processor(processor) }
         loop.work(as: worker)
-        lock.lock()
-        let left = loop.inside.subtract(1, ordering: .releasing).newValue
-        if left == 0, state.callersWaiting > 0 { lock.broadcast(.end) }
-        hasSpun = false
-      } else if !hasSpun {
-        let seen = generation.load(ordering: .relaxed)
-        lock.unlock()
-        spin { generation.load(ordering: .acquiring) != seen }
-        lock.lock()
-        hasSpun = true
-      } else {
+        leave(loop)
+        if mayBeMore { continue }
+      }
+      if spin(until: { generation.load(ordering: .acquiring) != seen }) { continue }
+      lock.lock()
+      if openLoop() == nil {
         state.sleeping += 1
         lock.wait(.work)
         state.sleeping -= 1
-        hasSpun = false
       }
+      lock.unlock()
     }
+  }
+
+  /// The end of a worker's part in a loop, which its caller may use for something else from now on.
+  private func leave(_ loop: Loop) {
+    guard loop.inside.subtract(1, ordering: .sequentiallyConsistent).newValue == 0,
+      callersWaiting.load(ordering: .sequentiallyConsistent) > 0
+    else { return }
+    lock.lock()
+    lock.broadcast(.end)
+    lock.unlock()
   }
 
   /// Of the loops that a worker may join, the one with the fewest workers, so that callers share fairly.
   private func openLoop() -> Loop? {
     var best: Loop?
-    for loop in state.loops where loop.openPlaces > 0 && !loop.isExhausted {
+    for loop in state.loops where loop.openPlaces > 0 && !loop.shares.areTaken {
       if best.map({ loop.joined < $0.joined }) ?? true { best = loop }
     }
     return best
   }
 
-  private func spin(until done: () -> Bool) {
+  /// Waits for a while; whether it has come about.
+  @discardableResult
+  private func spin(until done: () -> Bool) -> Bool {
     let start = clock_gettime_nsec()
     while !done() {
       let waited = clock_gettime_nsec() &- start
       if waited > Self.spinNanoseconds {
-        if waited > Self.yieldNanoseconds { return }
+        if waited > Self.yieldNanoseconds { return false }
         sched_yield()
       } else {
         for _ in 0..<8 { rbn_spin_hint() }
       }
     }
+    return true
   }
 
   private func clock_gettime_nsec() -> UInt64 {

@@ -18,6 +18,47 @@ import Testing
     #expect(calls.allSatisfy { $0 == 1 })
   }
 
+  @Test(arguments: [1, 2, 3, 7], [1, 2, 8, 23])
+  func sharesAreNeighboursAndThenThoseOfOthers(_ workers: Int, _ count: Int) {
+    let shares = IndexShares()
+    shares.divide(count, among: workers)
+    let last = workers - 1
+    #expect(!shares.areTaken)
+    let claimed = (0..<count).compactMap { _ in shares.claim(for: last) }
+    #expect(claimed.sorted() == Array(0..<count))
+    // The last worker's own share is at the end, and its indices come first, in order.
+    let own = count / workers
+    #expect(claimed.prefix(own).elementsEqual(count - own..<count))
+    #expect(shares.areTaken)
+    for worker in 0..<workers { #expect(shares.claim(for: worker) == nil) }
+  }
+
+  @Test func aLoopAfterALoopOfFewerWorkersHasAllItsIndices() {
+    let shares = IndexShares()
+    for (count, workers) in [(1000, 4), (1, 1), (5, 5), (17, 2)] {
+      shares.divide(count, among: workers)
+      let claimed = (0...count).compactMap { shares.claim(for: $0 % workers) }
+      #expect(claimed.sorted() == Array(0..<count))
+    }
+  }
+
+  @Test func workersWakeUpAfterAPause() {
+    for _ in 0..<3 {
+      // Longer than workers look for work before they sleep.
+      usleep(5000)
+      let seen = Mutex<Set<Int>>([])
+      // Other tests' loops may keep the workers for a while.
+      for _ in 0..<200 where seen.withLock({ $0.count < 3 }) {
+        ThreadPool(threads: 3).parallelFor(count: 60) { _, worker in
+          usleep(500)
+          seen.withLock { _ = $0.insert(worker) }
+        }
+      }
+      let workers = seen.withLock(\.self)
+      #expect(workers == [0, 1, 2])
+    }
+  }
+
   @Test func workersOfALoopAreDistinct() {
     let busy = (0..<4).map { _ in Flag() }
     ThreadPool(threads: 4).parallelFor(count: 400) { _, worker in
