@@ -14,9 +14,14 @@ struct WinogradConv2dPlan: PlannedConv2d {
   private let tiles: Int
   /// Instances whose transformed inputs are in memory together.
   private let groupSize: Int
-  /// Tiles of a block when an image has more; else a block is `blockImages` images.
-  private let blockTiles: Int
+  /// Whether threads share the tiles rather than the panels: where all the weights take no more than a few times as much
+  /// memory as all the inputs, of which each thread then reads its own.
+  private let sharesTiles: Bool
+  /// Blocks of an image, where it is cut into more than one; else a block is `blockImages` images.
+  private let imageBlocks: Int
   private let blockImages: Int
+  /// The most tiles of a block.
+  private let blockTiles: Int
   /// Panels of a piece.
   private let panelRun: Int
   private let sums: PartialSums
@@ -35,9 +40,9 @@ struct WinogradConv2dPlan: PlannedConv2d {
   private static let inputChannels = 64
 
   /// Whether each piece of the work makes all pixels of its channels.
-  var completesChannels: Bool { blockTiles == tiles }
+  var completesChannels: Bool { imageBlocks == 1 }
   private var elementStride: Int { groupSize * tiles * conv.parameters.inChannels + Self.skew }
-  private var productStride: Int { max(blockTiles, blockImages * tiles) * conv.tile.channels + Self.skew }
+  private var productStride: Int { blockTiles * conv.tile.channels + Self.skew }
 
   init(_ conv: WinogradConv2d, _ problem: Conv2dProblem) throws {
     self.conv = conv
@@ -52,26 +57,22 @@ struct WinogradConv2dPlan: PlannedConv2d {
 
     // A block of about 48 tiles keeps its inputs of one element in the first-level cache.
     let wanted = 48
-    if tiles > wanted {
-      let blocks = (tiles + wanted - 1) / wanted
-      blockTiles = ((tiles + blocks - 1) / blocks + Self.sumsTiles - 1) / Self.sumsTiles * Self.sumsTiles
-      blockImages = 1
-    } else {
-      blockTiles = tiles
-      blockImages = min(max(wanted / tiles, 1), groupSize)
-    }
-    let blocks =
-      tiles > wanted
-      ? groupSize * ((tiles + blockTiles - 1) / blockTiles) : (groupSize + blockImages - 1) / blockImages
-    let panelBytes = conv.elements * max(blockTiles, blockImages * tiles) * conv.tile.channels * 4
-    var run = max(min(Self.productLimit / panelBytes, conv.panels), 1)
+    sharesTiles = problem.threads > 1 && 3 * groupSize * tiles >= p.outChannels
+    let shares = sharesTiles && groupSize == 1 ? min(problem.threads, tiles / 12) : 1
+    imageBlocks = max((tiles + wanted - 1) / wanted, shares, 1)
+    blockImages = imageBlocks > 1 ? 1 : min(max(wanted / max(tiles, 1), 1), groupSize)
+    let cut = Self.cut(tiles, into: imageBlocks)
+    blockTiles = blockImages * ((0..<imageBlocks).map { cut($0).count }.max() ?? tiles)
+    let blocks = imageBlocks > 1 ? groupSize * imageBlocks : (groupSize + blockImages - 1) / blockImages
+    let panelBytes = conv.elements * blockTiles * conv.tile.channels * 4
+    var run = max(min(Self.productLimit / max(panelBytes, 1), conv.panels), 1)
     // Enough pieces that the last ones keep no thread waiting for long.
     while run > 1, blocks * ((conv.panels + run - 1) / run) < 4 * problem.threads { run -= 1 }
     panelRun = run
 
     sums = PartialSums(rows: (tiles + Self.sumsTiles - 1) / Self.sumsTiles, channels: p.outChannels)
     let elementStride = groupSize * tiles * p.inChannels + Self.skew
-    let productStride = max(blockTiles, blockImages * tiles) * conv.tile.channels + Self.skew
+    let productStride = blockTiles * conv.tile.channels + Self.skew
     transformedBytes = TensorStorage.aligned(conv.elements * elementStride * 4)
     productBytes = TensorStorage.aligned(panelRun * conv.elements * productStride * 4)
     scratchByteCount =
@@ -95,8 +96,7 @@ struct WinogradConv2dPlan: PlannedConv2d {
       let blocks = blockCount(instances)
       let runs = (conv.panels + panelRun - 1) / panelRun
       pool.parallelFor(count: blocks * runs) { index, worker in
-        // Blocks change fastest: threads that work side by side share weights.
-        let (run, block) = index.quotientAndRemainder(dividingBy: blocks)
+        let (run, block) = sharesTiles ? (index % runs, index / runs) : (index / blocks, index % blocks)
         piece(
           block, run, firstInstance: first, instances: instances, transformed, output: output, epilogue,
           partial: partial, products: (products + worker * productBytes).assumingMemoryBound(to: Float.self))
@@ -109,8 +109,15 @@ struct WinogradConv2dPlan: PlannedConv2d {
   }
 
   private func blockCount(_ instances: Int) -> Int {
-    blockTiles < tiles
-      ? instances * ((tiles + blockTiles - 1) / blockTiles) : (instances + blockImages - 1) / blockImages
+    imageBlocks > 1 ? instances * imageBlocks : (instances + blockImages - 1) / blockImages
+  }
+
+  /// The tiles of a block of an image: about as many in each, and whole rows of sums.
+  private static func cut(_ tiles: Int, into blocks: Int) -> (_ block: Int) -> Range<Int> {
+    { block in
+      let start = block * tiles / blocks / sumsTiles * sumsTiles
+      return start..<(block + 1 == blocks ? tiles : (block + 1) * tiles / blocks / sumsTiles * sumsTiles)
+    }
   }
 
   private func transform(
@@ -121,9 +128,11 @@ struct WinogradConv2dPlan: PlannedConv2d {
     let tileRuns = (tiles + Self.inputTiles - 1) / Self.inputTiles
     let channelRuns = (p.inChannels + Self.inputChannels - 1) / Self.inputChannels
     let function = conv.table.winogradInput.function
-    pool.parallelFor(count: instances * tileRuns * channelRuns) { index, _ in
-      let (rest, channelRun) = index.quotientAndRemainder(dividingBy: channelRuns)
-      let (instance, tileRun) = rest.quotientAndRemainder(dividingBy: tileRuns)
+    let runs = instances * tileRuns
+    pool.parallelFor(count: runs * channelRuns) { index, _ in
+      let (run, channelRun) =
+        sharesTiles ? (index / channelRuns, index % channelRuns) : (index % runs, index / runs)
+      let (instance, tileRun) = run.quotientAndRemainder(dividingBy: tileRuns)
       let channel = channelRun * Self.inputChannels
       let tile = tileRun * Self.inputTiles
       let image = input + (first + instance) * problem.height * problem.width * p.inChannels
@@ -145,10 +154,10 @@ struct WinogradConv2dPlan: PlannedConv2d {
   ) {
     // The block's images, counted in the group, and its tiles in each of them.
     let images: Range<Int>, tileRange: Range<Int>
-    if blockTiles < tiles {
-      let (instance, part) = block.quotientAndRemainder(dividingBy: (tiles + blockTiles - 1) / blockTiles)
+    if imageBlocks > 1 {
+      let (instance, part) = block.quotientAndRemainder(dividingBy: imageBlocks)
       images = instance..<instance + 1
-      tileRange = part * blockTiles..<min((part + 1) * blockTiles, tiles)
+      tileRange = Self.cut(tiles, into: imageBlocks)(part)
     } else {
       images = block * blockImages..<min((block + 1) * blockImages, instances)
       tileRange = 0..<tiles
