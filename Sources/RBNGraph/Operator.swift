@@ -79,7 +79,7 @@ extension Operator {
 
 extension Graph {
   /// The example's shapes with the free sizes of one axis changed, alike in all inputs; `nil` where none is free.
-  package func exampleShapes(varying axis: Int) -> [Shape]? {
+  private func exampleShapes(varying axis: Int) -> [Shape]? {
     let varied = inputs.map { input in
       var shape = input.exampleShape
       guard axis < shape.rank, input.shape[axis] == nil else { return shape }

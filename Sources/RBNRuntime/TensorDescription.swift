@@ -20,27 +20,17 @@ extension TensorDescription {
   ///
   /// - Complexity: the inference of the graph's types, once and for each free axis.
   static func outputs(of graph: Graph) -> [TensorDescription] {
-    func types(_ inputs: [Shape]) -> [TensorType?] {
-      guard let types = try? graph.inferTypes(inputShapes: inputs) else {
-        return graph.outputs.map { _ in nil }
+    let typesAtSizes = (try? graph.typesAtSeveralSizes()) ?? []
+    return graph.outputs.map { output in
+      // The example's first.
+      let types = typesAtSizes.map { $0[output.value.index] }
+      let example = types.first ?? nil
+      let sizes = example?.shape.dimensions ?? []
+      var shape = sizes.map(Int?.some)
+      for other in types where other?.shape.rank == sizes.count {
+        for place in sizes.indices where other?.shape[place] != sizes[place] { shape[place] = nil }
       }
-      return graph.outputs.map { types[$0.value.index] }
-    }
-    let base = types(graph.inputs.map(\.exampleShape))
-    var sizes = base.map { $0?.shape.map(Int?.some) ?? [] }
-    for axis in 0..<(graph.inputs.map(\.shape.count).max() ?? 0) {
-      // The free sizes of one axis, such as all batch sizes, mostly have to agree.
-      guard let varied = graph.exampleShapes(varying: axis) else { continue }
-      for (output, (before, after)) in zip(base, types(varied)).enumerated() {
-        guard let before = before?.shape, let after = after?.shape, before.rank == after.rank else {
-          continue
-        }
-        for place in before.indices where before[place] != after[place] { sizes[output][place] = nil }
-      }
-    }
-    return graph.outputs.indices.map { index in
-      TensorDescription(
-        name: graph.outputs[index].name, dtype: base[index]?.dtype ?? .float32, shape: sizes[index])
+      return TensorDescription(name: output.name, dtype: example?.dtype ?? .float32, shape: shape)
     }
   }
 }

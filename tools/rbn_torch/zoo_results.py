@@ -128,9 +128,16 @@ def _form(form: str, results: Sequence[Result]) -> str:
     return form if present == norms else f"{form} ({', '.join(_NORM_TITLES[norm] for norm in sorted(present))})"
 
 
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def table(results: Sequence[Result]) -> str:
-    """The table of networks for people: one row a network."""
-    rows = ["| network | norms | exports | operators → steps | largest error | time, PyTorch ÷ rbn |", "|---|---|---|---|---|---|"]
+    """The table of networks for people: one row a network; times where some were measured."""
+    titles = ["network", "norms", "exports", "operators → steps", "largest error"]
+    with_times = any(result.time_ratio is not None for result in results)
+    titles += ["time, PyTorch ÷ rbn"] if with_times else []
+    rows = [_line(titles), "|---" * len(titles) + "|"]
     for name in dict.fromkeys(result.network for result in results):
         mine = [result for result in results if result.network == name and result.passed]
         if not mine:
@@ -142,9 +149,11 @@ def table(results: Sequence[Result]) -> str:
         counts = ", ".join(
             f"{r.operators} → {r.steps}" for r in mine if r.form == "default" and r.operators is not None
         )
-        ratios = ", ".join(f"{r.time_ratio:.2f}" for r in mine if r.time_ratio is not None) or "–"
         error = max(r.error for r in mine if r.error is not None)
-        rows.append(f"| {name} | {norms} | {forms} | {counts} | {error:.0e} | {ratios} |")
+        cells = [name, norms, forms, counts, f"{error:.0e}"]
+        if with_times:
+            cells.append(", ".join(f"{r.time_ratio:.2f}" for r in mine if r.time_ratio is not None) or "–")
+        rows.append(_line(cells))
     return "\n".join(rows) + "\n"
 
 

@@ -104,7 +104,7 @@ def batch_rows(server: Server) -> np.ndarray:
     return np.array([metric(text, "rbn_batch_rows_sum"), metric(text, "rbn_batch_rows_count")])
 
 
-def batching(name: str, source: Path, shape: tuple[int, ...], seconds: float) -> dict:
+def batching(name: str, source: Path, shape: tuple[int, ...], seconds: float, rounds: int) -> dict:
     """The throughput of 16 clients with batches and without, and the latency of one beside that without a server, in turns."""
     rates: dict[str, list[float]] = {"together": [], "apart": []}
     options = {"together": ["--largest-batch", "16"], "apart": ["--largest-batch", "1"]}
@@ -117,7 +117,7 @@ def batching(name: str, source: Path, shape: tuple[int, ...], seconds: float) ->
         lengths = {kind: write_request(server, name, shape) for kind, server in servers.items()}
         for kind, server in servers.items():
             wrk(server, name, lengths[kind], 16, 2)
-        for _ in range(5):
+        for _ in range(rounds):
             for kind, server in servers.items():
                 before = batch_rows(together)
                 rates[kind].append(wrk(server, name, lengths[kind], 16, seconds)["rate"])
@@ -236,6 +236,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="the time of the overload; default: 60")
     parser.add_argument("--deadline", type=float, default=1, help="of each request, in seconds; default: 1")
     parser.add_argument("--turn", type=float, default=4, help="seconds of each measurement of batching; default: 4")
+    parser.add_argument("--rounds", type=int, default=5, help="of those measurements, in turns; default: 5")
     parser.add_argument("--swaps", type=int, default=8, help="how often the model is swapped; default: 8")
     parser.add_argument("--json", type=Path, help="a file to write all figures to")
     arguments = parser.parse_args()
@@ -248,7 +249,7 @@ def main() -> int:
     rate = arguments.rate
 
     if "batching" in parts:
-        gain = figures["batching"] = batching(name, source, shape, arguments.turn)
+        gain = figures["batching"] = batching(name, source, shape, arguments.turn, arguments.rounds)
         rate = rate or gain["rate"]
         print(f"{name} {shape}, 16 clients: {gain['rate']:.1f} images/s in batches of {gain['mean_batch']:.1f}")
         report.add(gain["gain"] >= 1.3, f"{gain['gain']:.2f} times the throughput of one by one; at least 1.3")

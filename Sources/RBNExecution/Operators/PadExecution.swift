@@ -58,6 +58,7 @@ extension Pad: DataMovement {
     }
     filled.dimensions[axis] = output.shape[axis]
   }
+
   private func mirrorsWhatItCrops() -> RBNError {
     RBNError(.unsupportedOperator, .model, location: name, "mirrors elements that it crops")
   }
