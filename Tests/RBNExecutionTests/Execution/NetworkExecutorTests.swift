@@ -42,6 +42,25 @@ import Testing
     }
   }
 
+  @Test(arguments: try TestNetwork.all(), MeanSource.allCases)
+  func bothWaysToAMeanAgreeWithTheReference(_ network: TestNetwork, _ source: MeanSource) throws {
+    for shape in [network.graph.inputs[0].exampleShape] + network.shapes {
+      let inputs = try inputs(network, shape)
+      let expected = try ReferenceExecutor(graph: network.graph).run(inputs)
+      for instructionSet in InstructionSet.available {
+        var options = ExecutionOptions()
+        options.meanSource = source
+        options.instructionSet = instructionSet
+        let outputs = try [1, 3].map { threads in
+          options.threads = threads
+          return try NetworkExecutor(graph: network.graph, options: options).run(inputs)
+        }
+        check(outputs[0], expected, "\(shape) on \(instructionSet)")
+        #expect(outputs[0].map(\.floats) == outputs[1].map(\.floats))
+      }
+    }
+  }
+
   @Test(arguments: try TestNetwork.all())
   func theFusedGraphMeansTheSameToTheReference(_ network: TestNetwork) throws {
     let inputs = try inputs(network, network.graph.inputs[0].exampleShape)
